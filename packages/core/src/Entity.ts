@@ -1,0 +1,106 @@
+/**
+ * What a kind of cached data is: its keys, its values, its rules. Pure data; no backend, no I/O.
+ */
+import { Schema } from "effect"
+import * as CacheError from "./CacheError.ts"
+import * as CacheKey from "./CacheKey.ts"
+import * as Codec from "./Codec.ts"
+import * as Ttl from "./Ttl.ts"
+
+/** A part of a key: a schema whose encoded form is text or a number, such as a branded string. */
+export type KeySchema = Schema.Codec<unknown, string> | Schema.Codec<unknown, number>
+
+/** The parts of a key, in their order. */
+export type KeyFields = Readonly<Record<string, KeySchema>>
+
+/** What names one entry: the bare value if the key has one part, an object of all parts otherwise. */
+export type Id<Fields extends KeyFields> =
+  IsSingle<keyof Fields> extends true
+    ? Fields[keyof Fields]["Type"]
+    : { readonly [Name in keyof Fields]: Fields[Name]["Type"] }
+
+type IsSingle<Name> = [Name] extends [never] ? false : IsOneOf<Name, Name>
+type IsOneOf<One, All> = One extends unknown ? ([All] extends [One] ? true : false) : never
+
+export interface Entity<Id, A> {
+  readonly domain: string
+  readonly type: string
+  readonly codec: Codec.Codec<A>
+  /** The cache's default if undefined. */
+  readonly ttl: Ttl.Input | undefined
+  /** The key of one entry. Throws a `CacheError` with reason `InvalidKey` for an id that its schema or `CacheKey` refuses. */
+  readonly key: (id: Id) => CacheKey.CacheKey
+}
+
+export interface Options<Fields extends KeyFields, A> {
+  /** One schema for each part of the key, at least one. */
+  readonly key: Fields
+  /** Puts the name of each part before it: `u:user-123:c:conn-456`. */
+  readonly labels?: boolean | undefined
+  readonly value: Codec.ValueSchema<A>
+  readonly ttl?: Ttl.Input | undefined
+  /**
+   * Lets all readers share one instance of a value that cannot be frozen (Date, Map, Set, typed arrays). Without it, such a
+   * value is decoded at each hit.
+   */
+  readonly share?: boolean | undefined
+}
+
+/**
+ * Describes a kind of cached data.
+ *
+ * **Details**
+ *
+ * Throws a `CacheError` for a domain, a type or a TTL that cannot be one.
+ *
+ * **Example**
+ *
+ * ```ts import.meta.vitest
+ * import { Entity } from "@tiercache/core"
+ * import { Schema } from "effect"
+ *
+ * const Quotes = Entity.make("market", "quote", {
+ *   key: { symbol: Schema.NonEmptyString },
+ *   value: Schema.Struct({ symbol: Schema.String, last: Schema.Finite }),
+ *   ttl: "5 seconds"
+ * })
+ * String(Quotes.key("AAPL")) // => "market:quote:AAPL"
+ * ```
+ */
+export const make = <const Fields extends KeyFields, A>(
+  domain: string,
+  type: string,
+  options: Options<Fields, A>
+): Entity<Id<Fields>, A> => {
+  if (options.ttl !== undefined) Ttl.toMillisUnsafe("Entity.make", options.ttl)
+  const names = Object.keys(options.key)
+  if (names.length === 0) throw CacheError.make("Entity.make", "InvalidOption", "a key needs at least one part")
+  const base = CacheKey.fromParts([domain, type]).encoded
+  const labels = names.map((name) => (options.labels === true ? `${CacheKey.encodePart(name)}:` : ""))
+  const encode = Schema.encodeUnknownSync(Schema.Struct(options.key))
+  const isSingle = names.length === 1
+  return {
+    domain,
+    type,
+    codec: { ...Codec.schema(options.value), share: options.share },
+    ttl: options.ttl,
+    key: (id) => {
+      const parts = encodeId(encode, isSingle ? { [names[0]!]: id } : id)
+      return new CacheKey.CacheKey(
+        names.reduce((key, name, index) => `${key}:${labels[index]}${CacheKey.encodePart(String(parts[name]))}`, base)
+      )
+    }
+  }
+}
+
+const encodeId = (
+  encode: (id: unknown) => Readonly<Record<string, string | number>>,
+  id: unknown
+): Readonly<Record<string, string | number>> => {
+  try {
+    return encode(id)
+  } catch {
+    // the schema's message would quote the id
+    throw CacheError.make("key", "InvalidKey", "the id does not fit the key's schema")
+  }
+}

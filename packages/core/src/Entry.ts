@@ -1,0 +1,20 @@
+/**
+ * A value as a read returns it, with its deadlines.
+ */
+
+/** Where a value was found: in this process, or in the store behind it. */
+export type Tier = "l1" | "l2"
+
+/**
+ * **Details**
+ *
+ * Deadlines are milliseconds of this process' monotonic clock (`MonotonicClock`), whatever clock the store keeps:
+ * comparable with each other and with `now()`, and with nothing else. Until `freshUntil` the value is fresh; until
+ * `goneAfter` it is stale; then it is gone.
+ */
+export interface Entry<out A> {
+  readonly value: A
+  readonly freshUntil: number
+  readonly goneAfter: number
+  readonly tier: Tier
+}

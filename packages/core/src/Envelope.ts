@@ -1,0 +1,62 @@
+/**
+ * How an entry lies in Redis.
+ *
+ * | bytes | content                                                                                   |
+ * | ----- | ----------------------------------------------------------------------------------------- |
+ * | 0     | `0xC1`, which MessagePack never uses: what does not begin with it was not written by us     |
+ * | 1     | version of this layout                                                                    |
+ * | 2     | flags; none is defined yet, so 0                                                          |
+ * | 3-8   | fresh until: milliseconds of the Redis server's clock, unsigned, big-endian                |
+ * | 9-14  | gone after: likewise; between the two the value is stale                                  |
+ * | 15-   | payload: what the codec made of the value                                                 |
+ */
+
+const MAGIC = 0xc1
+const VERSION = 1
+
+/** Length of everything before the payload, in bytes. */
+export const HEADER_BYTES = 15
+
+/** Where the two deadlines are, which `expire` overwrites. */
+export const DEADLINES_OFFSET = 3
+
+/** Milliseconds of the store's clock. */
+export interface Deadlines {
+  readonly freshUntil: number
+  readonly goneAfter: number
+}
+
+export interface Envelope extends Deadlines {
+  readonly payload: Uint8Array
+}
+
+/** Puts a header before a payload. */
+export const encode = (envelope: Envelope): Buffer => {
+  const bytes = Buffer.allocUnsafe(HEADER_BYTES + envelope.payload.length)
+  bytes[0] = MAGIC
+  bytes[1] = VERSION
+  bytes[2] = 0
+  writeDeadlines(bytes, DEADLINES_OFFSET, envelope)
+  bytes.set(envelope.payload, HEADER_BYTES)
+  return bytes
+}
+
+/** The two deadlines alone, as they stand in a header. */
+export const encodeDeadlines = (deadlines: Deadlines): Buffer => {
+  const bytes = Buffer.allocUnsafe(HEADER_BYTES - DEADLINES_OFFSET)
+  writeDeadlines(bytes, 0, deadlines)
+  return bytes
+}
+
+/** Reads an envelope without copying its payload; `undefined` for anything that this version does not understand. */
+export const decode = (bytes: Buffer): Envelope | undefined => {
+  if (bytes.length < HEADER_BYTES || bytes[0] !== MAGIC || bytes[1] !== VERSION || bytes[2] !== 0) return undefined
+  const freshUntil = bytes.readUIntBE(DEADLINES_OFFSET, 6)
+  const goneAfter = bytes.readUIntBE(DEADLINES_OFFSET + 6, 6)
+  return { freshUntil, goneAfter, payload: bytes.subarray(HEADER_BYTES) }
+}
+
+const writeDeadlines = (bytes: Buffer, offset: number, deadlines: Deadlines): void => {
+  bytes.writeUIntBE(Math.floor(deadlines.freshUntil), offset, 6)
+  bytes.writeUIntBE(Math.floor(deadlines.goneAfter), offset + 6, 6)
+}

@@ -1,0 +1,68 @@
+/**
+ * Patterns over keys: `market:quote:*`.
+ *
+ * **Details**
+ *
+ * `*` stands for any run of characters, separators included, `?` for one character of the encoded key. Every other
+ * character is literal, and encoded as it would be in a key, so the same pattern means the same on every backend.
+ */
+import * as CacheError from "./CacheError.ts"
+import * as CacheKey from "./CacheKey.ts"
+
+export interface KeyPattern {
+  /** The pattern in Redis' syntax, which is also its written form. */
+  readonly glob: string
+  /** Whether a whole key matches. Linear in the length of the key for each `*`. */
+  readonly matches: (key: string) => boolean
+}
+
+/**
+ * Compiles a pattern for the keys below a prefix.
+ *
+ * **Details**
+ *
+ * Throws a `CacheError` with reason `InvalidKey` for a pattern with an empty part.
+ *
+ * **Example**
+ *
+ * ```ts import.meta.vitest
+ * import { KeyPattern } from "@tiercache/core"
+ *
+ * KeyPattern.make("tradecore", "market:*").matches("tradecore:market:quote:AAPL") // => true
+ * ```
+ */
+export const make = (prefix: string, pattern: string): KeyPattern => {
+  const glob = [prefix, ...pattern.split(":").map(encodeGlob)].join(":")
+  return { glob, matches: (key) => matchesGlob(glob, key) }
+}
+
+const encodeGlob = (part: string): string => {
+  if (part === "" || !part.isWellFormed()) {
+    throw CacheError.make("pattern", "InvalidKey", "a part of a pattern is empty or not well-formed Unicode")
+  }
+  return part.replace(/[^*?]+/g, CacheKey.encodeText)
+}
+
+/** Greedy matching that goes back to the last `*` only: no pattern makes it exponential. */
+const matchesGlob = (glob: string, key: string): boolean => {
+  let g = 0
+  let k = 0
+  let starAt = -1
+  let resumeAt = 0
+  while (k < key.length) {
+    if (glob[g] === "*") {
+      starAt = g++
+      resumeAt = k
+    } else if (g < glob.length && (glob[g] === "?" || glob[g] === key[k])) {
+      g++
+      k++
+    } else if (starAt >= 0) {
+      g = starAt + 1
+      k = ++resumeAt
+    } else {
+      return false
+    }
+  }
+  while (glob[g] === "*") g++
+  return g === glob.length
+}

@@ -1,0 +1,93 @@
+/**
+ * A value as memory holds it: nobody else has it, and nobody can change it.
+ *
+ * **Details**
+ *
+ * Kept is the codec's round trip of what was stored: the caller's object stays the caller's, and memory hands out the
+ * types that Redis would. If the result can be frozen it is, deeply, and every reader gets the same object. Date, Map,
+ * Set and typed arrays cannot be frozen: a value that contains one stays encoded, and each reader gets its own copy.
+ */
+import { BigDecimal, DateTime, Duration } from "effect"
+import type * as Codec from "./Codec.ts"
+
+export interface Snapshot<out A> {
+  /** The `Codec` it was made with, for comparison. */
+  readonly codec: object
+  /** Set if the value is shared; then `bytes` is undefined. */
+  readonly value: A | undefined
+  readonly bytes: Uint8Array | undefined
+  /** Estimated size in memory, in bytes. */
+  readonly size: number
+  /** The encoded form. */
+  readonly encode: (key: string) => Uint8Array
+}
+
+/** Takes a copy of a value. Throws the codec's `CacheError`. */
+export const make = <A>(codec: Codec.Codec<A>, value: A, key: string): Snapshot<A> =>
+  own(codec, codec.decode(codec.encode(value, key), key), key)
+
+/** Takes a value that was just decoded, and that nobody else will change; freezes it if it can be frozen. */
+export const own = <A>(codec: Codec.Codec<A>, value: A, key: string): Snapshot<A> => {
+  const size = freeze(value)
+  if (size !== undefined) return new Held(codec, value, undefined, size)
+  const bytes = codec.encode(value, key)
+  if (codec.share === true) return new Held(codec, value, undefined, bytes.length * 2 + OBJECT_BYTES)
+  // a copy: the encoder's buffer is larger than what it returned
+  return new Held(codec, undefined, Uint8Array.from(bytes), bytes.length + OBJECT_BYTES)
+}
+
+/**
+ * The value for a reader who asks with this codec. Throws a `CacheError` with reason `Decode` if it was stored with another
+ * that this one does not understand.
+ */
+export const read = <A>(snapshot: Snapshot<unknown>, codec: Codec.Codec<A>, key: string): A => {
+  if (wasMadeWith(snapshot, codec) && snapshot.value !== undefined) return snapshot.value
+  return codec.decode(snapshot.encode(key), key)
+}
+
+/** Whether a read with this codec needs no decoding. */
+export const wasMadeWith = <A>(snapshot: Snapshot<unknown>, codec: Codec.Codec<A>): snapshot is Snapshot<A> =>
+  snapshot.codec === codec
+
+class Held<A> implements Snapshot<A> {
+  readonly codec: Codec.Codec<A>
+  readonly value: A | undefined
+  readonly bytes: Uint8Array | undefined
+  readonly size: number
+  constructor(codec: Codec.Codec<A>, value: A | undefined, bytes: Uint8Array | undefined, size: number) {
+    this.codec = codec
+    this.value = value
+    this.bytes = bytes
+    this.size = size
+  }
+  encode(key: string): Uint8Array {
+    if (this.bytes !== undefined) return this.bytes
+    return this.value === undefined ? new Uint8Array() : this.codec.encode(this.value, key)
+  }
+}
+
+// Rough sizes on V8 with 8-byte slots: a cache needs their sum to be of the right order, not exact.
+const OBJECT_BYTES = 56
+const SLOT_BYTES = 8
+
+/** Freezes a value deeply; returns its estimated size in bytes, or `undefined` if a part of it cannot be frozen. */
+const freeze = (value: unknown): number | undefined => {
+  if (typeof value === "string") return SLOT_BYTES * 2 + value.length * 2
+  if (typeof value === "bigint") return SLOT_BYTES * 3
+  if (typeof value !== "object" || value === null) return SLOT_BYTES
+  if (isImmutable(value)) return OBJECT_BYTES
+  if (value instanceof Date || value instanceof Map || value instanceof Set) return undefined
+  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return undefined
+  let size = OBJECT_BYTES
+  for (const key of Object.keys(value)) {
+    const field = freeze(Reflect.get(value, key))
+    if (field === undefined) return undefined
+    size += SLOT_BYTES + field
+  }
+  Object.freeze(value)
+  return size
+}
+
+/** Effect's own value types never change, but some keep a derived form in a field, which freezing would break. */
+const isImmutable = (value: object): boolean =>
+  DateTime.isDateTime(value) || BigDecimal.isBigDecimal(value) || Duration.isDuration(value)

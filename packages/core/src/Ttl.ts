@@ -1,0 +1,50 @@
+/**
+ * How long an entry lives.
+ */
+import { Duration, Option, Predicate } from "effect"
+import * as CacheError from "./CacheError.ts"
+
+/**
+ * A time to live: `"5 seconds"`, `Duration.minutes(1)`, `{ minutes: 5 }`.
+ *
+ * **Gotchas**
+ *
+ * A bare number does not compile: libraries disagree whether it is seconds or milliseconds.
+ */
+export type Input = Exclude<Duration.Input, number | bigint | readonly [number, number] | "Infinity" | "-Infinity">
+
+/** 100 years: a deadline stays far below 2^48 ms, what an envelope holds, and far above what a cache is for. */
+const MAX_MILLIS = 100 * 365.25 * 24 * 3_600_000
+
+/**
+ * The milliseconds of a TTL, rounded up to whole ones: Redis' unit.
+ *
+ * **Details**
+ *
+ * Throws a `CacheError` with reason `InvalidOption` for what is no duration, is not above zero, or is above 100 years.
+ *
+ * **Example**
+ *
+ * ```ts import.meta.vitest
+ * import { Ttl } from "@tiercache/core"
+ *
+ * Ttl.toMillisUnsafe("set", "5 seconds") // => 5000
+ * ```
+ */
+export const toMillisUnsafe = (operation: string, ttl: Input): number => {
+  const millis = Predicate.isNumber(ttl) || Predicate.isBigInt(ttl) ? NaN : durationMillis(ttl)
+  if (millis > 0 && millis <= MAX_MILLIS) return Math.ceil(millis)
+  throw CacheError.make(
+    operation,
+    "InvalidOption",
+    `a TTL is a duration above zero and of at most 100 years, such as "5 seconds"; got ${describe(ttl)}`
+  )
+}
+
+const durationMillis = (input: Duration.Input): number =>
+  Option.match(Duration.fromInput(input), { onNone: () => NaN, onSome: Duration.toMillis })
+
+const describe = (input: unknown): string => {
+  if (Predicate.isBigInt(input)) return `${input}n`
+  return Duration.isDuration(input) ? Duration.format(input) : (JSON.stringify(input) ?? String(input)).slice(0, 40)
+}

@@ -1,0 +1,20 @@
+/**
+ * Contracts and the generic engine of tiercache. Knows no backend.
+ */
+export * as Cache from "./Cache.ts"
+export * as CacheBackend from "./CacheBackend.ts"
+export * as CacheError from "./CacheError.ts"
+export * as CacheKey from "./CacheKey.ts"
+export * as Codec from "./Codec.ts"
+export * as Entity from "./Entity.ts"
+export * as EntityCache from "./EntityCache.ts"
+export * as Entry from "./Entry.ts"
+export * as Envelope from "./Envelope.ts"
+export * as Invalidation from "./Invalidation.ts"
+export * as KeyPattern from "./KeyPattern.ts"
+export * as LocalStore from "./LocalStore.ts"
+export * as Metrics from "./Metrics.ts"
+export * as MonotonicClock from "./MonotonicClock.ts"
+export * as Script from "./Script.ts"
+export * as Snapshot from "./Snapshot.ts"
+export * as Ttl from "./Ttl.ts"

@@ -1,0 +1,76 @@
+/**
+ * Which reads and writes in flight may still put what they bring into L1.
+ *
+ * **Details**
+ *
+ * Who reads or writes the shared store opens a token for the key first. Whatever makes the outcome doubtful in the meantime
+ * (a message about the key, an own write to it, an epoch's end) voids the token. A reply whose token is void
+ * is returned to its caller, and not stored. Without this, a reply that was sent before a foreign write and arrives after its
+ * announcement would stay in L1 until it expires: Nishtala et al., "Scaling Memcache at Facebook" (NSDI 2013), section 3.2.1,
+ * close the same hole with leases.
+ */
+
+export interface Token {
+  readonly key: string
+  readonly version: number
+}
+
+export interface FillTokens {
+  /** For a read: valid until something happens to the key. */
+  readonly open: (key: string) => Token
+  /** For an own write: voids the tokens of the reads that are in flight, and those of earlier own writes. */
+  readonly openWrite: (key: string) => Token
+  /** Ends a token; whether it was still valid. Once for each token. */
+  readonly close: (token: Token) => boolean
+  readonly voidKey: (key: string) => void
+  readonly voidMatching: (matches: (key: string) => boolean) => void
+  readonly voidAll: () => void
+  /** Keys with open tokens. */
+  readonly size: () => number
+}
+
+/** The state of a key with open tokens: those of another version are void. */
+interface InFlight {
+  version: number
+  open: number
+}
+
+export const make = (): FillTokens => {
+  const keys = new Map<string, InFlight>()
+  // one sequence for all keys: a version never comes back, even after its key was forgotten
+  let lastVersion = 0
+
+  const begin = (key: string): InFlight => {
+    let state = keys.get(key)
+    if (state === undefined) keys.set(key, (state = { version: ++lastVersion, open: 0 }))
+    state.open++
+    return state
+  }
+  const voidState = (state: InFlight) => {
+    state.version = ++lastVersion
+  }
+
+  return {
+    open: (key) => ({ key, version: begin(key).version }),
+    openWrite: (key) => {
+      const state = begin(key)
+      voidState(state)
+      return { key, version: state.version }
+    },
+    close: (token) => {
+      const state = keys.get(token.key)
+      if (state === undefined) return false
+      if (--state.open === 0) keys.delete(token.key)
+      return state.version === token.version
+    },
+    voidKey: (key) => {
+      const state = keys.get(key)
+      if (state !== undefined) voidState(state)
+    },
+    voidMatching: (matches) => {
+      for (const [key, state] of keys) if (matches(key)) voidState(state)
+    },
+    voidAll: () => keys.forEach(voidState),
+    size: () => keys.size
+  }
+}
