@@ -66,5 +66,9 @@ export const docs = defineProject({
       }
     }
   ],
-  test: { name: "docs", include: [], includeSource: ["README.md", "docs/**/*.md", "packages/*/src/**/*.ts"] }
+  test: {
+    name: "docs",
+    include: [],
+    includeSource: ["README.md", "docs/**/*.md", "packages/*/README.md", "packages/*/src/**/*.ts"]
+  }
 })

@@ -59,19 +59,7 @@ try {
   run(project, "npm", "install", "--no-audit", "--no-fund", "--no-package-lock")
   run(project, "node", "main.ts")
   // Without skipLibCheck: our declarations have to be sound as well.
-  run(
-    project,
-    "tsc",
-    "--noEmit",
-    "--strict",
-    "--module",
-    "nodenext",
-    "--target",
-    "es2024",
-    "--types",
-    "node",
-    "main.ts"
-  )
+  run(project, "tsc", ..."--noEmit --strict --module nodenext --target es2024 --types node main.ts".split(" "))
 } finally {
   rmSync(temporary, { recursive: true })
 }

@@ -13,14 +13,15 @@
 export interface Token {
   readonly key: string
   readonly version: number
+  readonly isWrite: boolean
 }
 
 export interface FillTokens {
-  /** For a read: valid until something happens to the key. */
+  /** For a read: valid until something happens to the key. Void from the start while an own write is in flight. */
   readonly open: (key: string) => Token
-  /** For an own write: voids the tokens of the reads that are in flight, and those of earlier own writes. */
+  /** For an own write: voids the tokens of the reads in flight, and those of earlier own writes. */
   readonly openWrite: (key: string) => Token
-  /** Ends a token; whether it was still valid. Once for each token. */
+  /** Ends a token of either kind, once; whether it was still valid. */
   readonly close: (token: Token) => boolean
   readonly voidKey: (key: string) => void
   readonly voidMatching: (matches: (key: string) => boolean) => void
@@ -29,20 +30,24 @@ export interface FillTokens {
   readonly size: () => number
 }
 
-/** The state of a key with open tokens: those of another version are void. */
+/** A key with open tokens: those of another version are void. */
 interface InFlight {
   version: number
   open: number
+  writes: number
 }
+
+/** The version of tokens that never are valid. */
+const VOID = 0
 
 export const make = (): FillTokens => {
   const keys = new Map<string, InFlight>()
   // one sequence for all keys: a version never comes back, even after its key was forgotten
-  let lastVersion = 0
+  let lastVersion = VOID
 
   const begin = (key: string): InFlight => {
     let state = keys.get(key)
-    if (state === undefined) keys.set(key, (state = { version: ++lastVersion, open: 0 }))
+    if (state === undefined) keys.set(key, (state = { version: ++lastVersion, open: 0, writes: 0 }))
     state.open++
     return state
   }
@@ -51,17 +56,22 @@ export const make = (): FillTokens => {
   }
 
   return {
-    open: (key) => ({ key, version: begin(key).version }),
+    open: (key) => {
+      const state = begin(key)
+      return { key, version: state.writes > 0 ? VOID : state.version, isWrite: false }
+    },
     openWrite: (key) => {
       const state = begin(key)
       voidState(state)
-      return { key, version: state.version }
+      state.writes++
+      return { key, version: state.version, isWrite: true }
     },
-    close: (token) => {
-      const state = keys.get(token.key)
+    close: ({ isWrite, key, version }) => {
+      const state = keys.get(key)
       if (state === undefined) return false
-      if (--state.open === 0) keys.delete(token.key)
-      return state.version === token.version
+      if (isWrite) state.writes--
+      if (--state.open === 0) keys.delete(key)
+      return state.version === version
     },
     voidKey: (key) => {
       const state = keys.get(key)

@@ -1,0 +1,22 @@
+/**
+ * The cache in Redis with an L1 in this process in front of it.
+ */
+import { Cache, type CacheBackend, type CacheError } from "@tiercache/core"
+import { LruStore } from "@tiercache/memory-backend"
+import { RedisBackend } from "@tiercache/redis-backend"
+import { TieredBackend } from "@tiercache/tiered"
+import { Layer } from "effect"
+
+export interface Options extends Cache.Options {
+  readonly redis: RedisBackend.Options
+  readonly l1?: LruStore.Options | undefined
+}
+
+/** Reads what L1 holds without a round trip; the writes of other processes correct L1 over Redis pub/sub. */
+export const layer = (
+  options: Options
+): Layer.Layer<Cache.Cache | CacheBackend.CacheBackend, CacheError.CacheError> =>
+  Cache.layer(options).pipe(
+    Layer.provideMerge(TieredBackend.layer),
+    Layer.provide(Layer.merge(RedisBackend.layer(options.redis), LruStore.layer(options.l1)))
+  )
