@@ -74,6 +74,7 @@ export const make = Effect.fnUntraced(function* (options?: Options) {
     counters,
     now,
     defaultTtl,
+    onWrite: "invalidate",
     codec: Codec.msgpack,
     keyOf: (key) => wholeKey(CacheKey.parse(key))
   })
@@ -90,6 +91,7 @@ export const make = Effect.fnUntraced(function* (options?: Options) {
         counters,
         now,
         defaultTtl: entity.ttl ?? defaultTtl,
+        onWrite: entity.onWrite,
         codec: entity.codec,
         keyOf: memoize((id) => wholeKey(entity.key(id)))
       }),

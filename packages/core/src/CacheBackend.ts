@@ -32,6 +32,10 @@ export interface SetOptions {
   readonly ttl: Ttl.Input
   /** Write only where nothing is (`absent`), or only over an entry (`present`). */
   readonly only?: "absent" | "present" | undefined
+  /** Announces the value, not the key alone, so that those who hold the key need not read it. */
+  readonly push?: boolean | undefined
+  /** Told to the listeners of the bus, see `Invalidation.Message`. */
+  readonly writeId?: number | undefined
 }
 
 export interface IncrementOptions {
@@ -60,7 +64,34 @@ export interface Stats {
   /** Values in the store that no codec or envelope of this program understands; they count as misses. */
   readonly unreadable: number
   /** The L1 of a tiered backend, or all of a memory backend. */
-  readonly local: LocalStore.Stats | undefined
+  readonly local?: LocalStore.Stats | undefined
+  /** How the L1 of a tiered backend is kept coherent. */
+  readonly coherence?: CoherenceStats | undefined
+}
+
+export interface CoherenceStats {
+  /** Whether L1 is read: not yet, yes, not now, not any more. */
+  readonly state: "connecting" | "trusted" | "distrusted" | "closed"
+  /** How often trust was lost. */
+  readonly trustLapses: number
+  /** Announcements heard, those of this process included. */
+  readonly messages: number
+  /** Entries that an announcement removed from L1. */
+  readonly removed: number
+  /** Entries that a pushed value replaced in L1. */
+  readonly updated: number
+  /** Reads whose result was returned but not kept, because something happened to the key meanwhile. */
+  readonly refusedFills: number
+  /** How often L1 was emptied: the bus was connected (again), a bounded table overflowed, a message said so or was not understood. */
+  readonly epochs: Readonly<Record<"connected" | "overflow" | "flush", number>>
+  /** Round trip of the last heartbeat, in milliseconds; NaN before the first. */
+  readonly heartbeatMillis: number
+  /** Age of the last announcement on arrival, in milliseconds; NaN before the first. */
+  readonly lagMillis: number
+  /** Keys whose last write was not acknowledged, and that are still to be deleted. */
+  readonly unacknowledged: number
+  /** Keys that were deleted for that reason. */
+  readonly repeatedDeletes: number
 }
 
 export class CacheBackend extends Context.Service<

@@ -74,7 +74,7 @@ export const fromParts = (parts: ReadonlyArray<string>): CacheKey => new CacheKe
 export const parse = (key: Input): CacheKey => (key instanceof CacheKey ? key : fromParts(key.split(":")))
 
 /**
- * The ids that a key was made of; `undefined` stands for one too long to be kept.
+ * The ids that a key was made of; `undefined` stands for one too long to be kept, and for what tiercache did not write.
  *
  * **Example**
  *
@@ -85,7 +85,16 @@ export const parse = (key: Input): CacheKey => (key instanceof CacheKey ? key : 
  * ```
  */
 export const parts = (key: CacheKey): ReadonlyArray<string | undefined> =>
-  key.encoded.split(":").map((part) => (part.startsWith(HASH_MARK) ? undefined : decodeURIComponent(part)))
+  key.encoded.split(":").map(decodePart)
+
+const decodePart = (part: string): string | undefined => {
+  if (part.startsWith(HASH_MARK)) return undefined
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return undefined
+  }
+}
 
 /** Percent-encodes well-formed text of any length. */
 export const encodeText = (text: string): string =>

@@ -1,9 +1,13 @@
 /**
  * How values become bytes.
  */
-import { Schema, SchemaAST } from "effect"
+import { Schema } from "effect"
 import * as CacheError from "./CacheError.ts"
+import * as Json from "./internal/json.ts"
 import * as messagePack from "./internal/messagePack.ts"
+import { toCodecNative } from "./internal/nativeForm.ts"
+import * as schemaForm from "./internal/schemaForm.ts"
+import * as Storable from "./internal/storable.ts"
 
 /**
  * A two-way translation between values and bytes, for the value of one key.
@@ -22,28 +26,40 @@ export interface Codec<A> {
   readonly share?: boolean | undefined
 }
 
-/** Lifts a pair of functions that may throw anything to a `Codec`. */
+/**
+ * Lifts a pair of functions that may throw anything to a `Codec`.
+ *
+ * **Gotchas**
+ *
+ * Of what they throw, only a `CacheError` with the reason `Encode` or `Decode` is passed on. The text of any other error
+ * is dropped, because it may quote the value.
+ */
 export const make = <A>(encode: (value: A, key: string) => Uint8Array, decode: (bytes: Uint8Array, key: string) => A): Codec<A> => ({
   encode: (value, key) => {
-    if (value === undefined) throw encodeError("undefined, which stands for absence")
+    if (value === undefined) throw Storable.refuse("undefined, which stands for absence")
     try {
       return encode(value, key)
     } catch (error) {
-      throw encodeError(reasonOf(error))
+      throw isCacheError(error, "Encode") ? error : Storable.refuse(`its codec threw ${Storable.kindOf(error)}`)
     }
   },
   decode: (bytes, key) => {
-    try {
-      return decode(bytes, key)
-    } catch (error) {
-      throw CacheError.make("decode", "Decode", `the stored bytes cannot be read: ${reasonOf(error)}`)
-    }
+    const value = attemptDecode(decode, bytes, key)
+    if (value === undefined) throw Storable.unreadable("they hold undefined, which stands for absence")
+    return value
   }
 })
 
-const encodeError = (reason: string) => CacheError.make("encode", "Encode", `this value cannot be stored: ${reason}`)
+const attemptDecode = <A>(decode: (bytes: Uint8Array, key: string) => A, bytes: Uint8Array, key: string): A => {
+  try {
+    return decode(bytes, key)
+  } catch (error) {
+    throw isCacheError(error, "Decode") ? error : Storable.unreadable(`their codec threw ${Storable.kindOf(error)}`)
+  }
+}
 
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+const isCacheError = (error: unknown, reason: CacheError.Reason): boolean =>
+  CacheError.isCacheError(error) && error.reason === reason
 
 const untyped = messagePack.make()
 
@@ -52,16 +68,27 @@ const untyped = messagePack.make()
  *
  * **Details**
  *
- * null, booleans, numbers (NaN, infinities and -0 included), bigints, strings, Date, Map, Set, typed arrays, ArrayBuffer,
- * arrays and plain objects (undefined fields included), nested up to 128 levels. Anything else is refused: functions,
- * symbols, class instances, cycles, sparse arrays, lone surrogates, keys named `__proto__`.
+ * null, booleans, numbers (NaN, infinities and -0 included), bigints, strings, Date, Map, Set, typed arrays, Buffer,
+ * ArrayBuffer, DataView, arrays and plain objects (undefined fields included), nested up to 128 levels. Anything else is
+ * refused: functions, symbols, class instances, cycles, sparse arrays, lone surrogates, fields named `__proto__` or `__keys__`.
+ *
+ * **Gotchas**
+ *
+ * An object without a prototype comes back as a plain one, an object that occurs twice as two. What hangs on an array, a Map
+ * or a Date besides its content (`matches.index`) is not stored.
  */
 export const msgpack: Codec<unknown> = make(untyped.pack, untyped.unpack)
 
-/** JSON text, for readers in other languages. Refuses what JSON would change: undefined, NaN, Date, Map and so on. */
+/**
+ * JSON text, for readers in other languages.
+ *
+ * **Details**
+ *
+ * Refuses what JSON would change: undefined, NaN, bigints, Date, Map and so on. -0 is written as `-0`.
+ */
 export const json: Codec<Schema.Json> = make(
-  (value) => Buffer.from(JSON.stringify(Schema.encodeUnknownSync(Schema.Json)(value))),
-  (bytes) => Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Json))(Buffer.from(bytes).toString())
+  (value) => Buffer.from(Json.stringify(value)),
+  (bytes) => Json.parse(Buffer.from(bytes).toString())
 )
 
 /** A schema whose codec needs no services. */
@@ -72,35 +99,40 @@ export type ValueSchema<A> = Schema.Codec<A, unknown>
  *
  * **Details**
  *
- * The value takes the schema's JSON form (`Schema.toCodecJson`), and that is written as MessagePack. If it is a struct, or an
- * array of structs, the names of the fields are left out: 4 bytes tell which fields were meant, so that bytes
- * written with another version of the schema are refused.
+ * The value takes the schema's JSON form (`Schema.toCodecJson`), except that undefined, numbers, bigints and what stands
+ * under `Schema.Unknown` stay what they are, and that is written as MessagePack. If it is a struct, or an array of structs,
+ * the names of the fields are left out: 4 bytes tell which fields were meant, so that bytes written with another
+ * version of the schema are refused.
+ *
+ * **Gotchas**
+ *
+ * Fields that the schema does not have are dropped, as everywhere in Schema. A value of a union is refused if it would come
+ * back as another member: in `Schema.Union([Schema.Date, Schema.String])`, a string that reads as a date.
  */
 export const schema = <A>(schema: ValueSchema<A>): Codec<A> => {
-  const codec = Schema.toCodecJson(schema)
-  const fields = fieldsOf(Schema.toEncoded(codec).ast)
-  const format = fields === undefined ? messagePack.make() : messagePack.makePreset(fields)
-  const encode = Schema.encodeUnknownSync(codec)
-  const decode = Schema.decodeUnknownSync(codec)
+  const form = schemaForm.make(schema, toCodecNative(schema))
+  const format = form.fields === undefined ? messagePack.make() : messagePack.makePreset(form.fields)
   return make(
-    (value) => format.pack(encode(value)),
-    (bytes) => decode(format.unpack(bytes))
+    (value) => format.pack(form.encode(value)),
+    (bytes) => form.decode(format.unpack(bytes))
   )
 }
 
-/** JSON text for the values of a schema, checked on the way in and out. */
+/**
+ * JSON text for the values of a schema, checked on the way in and out.
+ *
+ * **Details**
+ *
+ * The value takes the schema's JSON form (`Schema.toCodecJson`).
+ *
+ * **Gotchas**
+ *
+ * As with {@link schema}; and JSON writes undefined as null, so `Schema.NullishOr` refuses undefined.
+ */
 export const schemaJson = <A>(schema: ValueSchema<A>): Codec<A> => {
-  const codec = Schema.fromJsonString(Schema.toCodecJson(schema))
-  const encode = Schema.encodeUnknownSync(codec)
-  const decode = Schema.decodeUnknownSync(codec)
+  const form = schemaForm.make(schema, Schema.toCodecJson(schema))
   return make(
-    (value) => Buffer.from(encode(value)),
-    (bytes) => decode(Buffer.from(bytes).toString())
+    (value) => Buffer.from(Json.stringify(form.encode(value))),
+    (bytes) => form.decode(Json.parse(Buffer.from(bytes).toString()))
   )
-}
-
-const fieldsOf = (ast: SchemaAST.AST): ReadonlyArray<string> | undefined => {
-  const struct = SchemaAST.isArrays(ast) && ast.elements.length === 0 ? ast.rest[0] : ast
-  if (struct === undefined || !SchemaAST.isObjects(struct) || struct.indexSignatures.length > 0) return undefined
-  return struct.propertySignatures.map(({ name }) => String(name))
 }

@@ -22,12 +22,20 @@ export type Id<Fields extends KeyFields> =
 type IsSingle<Name> = [Name] extends [never] ? false : IsOneOf<Name, Name>
 type IsOneOf<One, All> = One extends unknown ? ([All] extends [One] ? true : false) : never
 
+/**
+ * What a write tells the other processes: which key changed, so that they read it again when they need it (`invalidate`); or the new
+ * value too (`update`), which replaces the old one in every L1 that holds the key. The latter is for what is written often and
+ * read everywhere, such as quotes: each write is sent to all processes.
+ */
+export type OnWrite = "invalidate" | "update"
+
 export interface Entity<Id, A> {
   readonly domain: string
   readonly type: string
   readonly codec: Codec.Codec<A>
   /** The cache's default if undefined. */
   readonly ttl: Ttl.Input | undefined
+  readonly onWrite: OnWrite
   /** The key of one entry. Throws a `CacheError` with reason `InvalidKey` for an id that its schema or `CacheKey` refuses. */
   readonly key: (id: Id) => CacheKey.CacheKey
 }
@@ -39,6 +47,8 @@ export interface Options<Fields extends KeyFields, A> {
   readonly labels?: boolean | undefined
   readonly value: Codec.ValueSchema<A>
   readonly ttl?: Ttl.Input | undefined
+  /** `invalidate` unless given. */
+  readonly onWrite?: OnWrite | undefined
   /**
    * Lets all readers share one instance of a value that cannot be frozen (Date, Map, Set, typed arrays). Without it, such a
    * value is decoded at each hit.
@@ -84,6 +94,7 @@ export const make = <const Fields extends KeyFields, A>(
     type,
     codec: { ...Codec.schema(options.value), share: options.share },
     ttl: options.ttl,
+    onWrite: options.onWrite ?? "invalidate",
     key: (id) => {
       const parts = encodeId(encode, isSingle ? { [names[0]!]: id } : id)
       return new CacheKey.CacheKey(

@@ -5,6 +5,7 @@ import { Duration, Effect } from "effect"
 import type * as CacheBackend from "./CacheBackend.ts"
 import * as CacheError from "./CacheError.ts"
 import type * as Codec from "./Codec.ts"
+import type * as Entity from "./Entity.ts"
 import type * as Entry from "./Entry.ts"
 import type * as Metrics from "./Metrics.ts"
 import type * as MonotonicClock from "./MonotonicClock.ts"
@@ -75,6 +76,7 @@ export interface Parts<Id, A> {
   readonly backend: CacheBackend.CacheBackend["Service"]
   readonly codec: Codec.Codec<A>
   readonly defaultTtl: Ttl.Input
+  readonly onWrite: Entity.OnWrite
   /** The whole key. Throws a `CacheError`. */
   readonly keyOf: (id: Id) => string
   readonly counters: Metrics.Counters
@@ -107,7 +109,8 @@ export const make = <Id, A>(parts: Parts<Id, A>): EntityCache<Id, A> => {
 
   const backendOptions = (options: SetOptions | undefined) => ({
     ttl: options?.ttl ?? parts.defaultTtl,
-    only: options?.only
+    only: options?.only,
+    push: parts.onWrite === "update"
   })
 
   const written = (count: number) => {

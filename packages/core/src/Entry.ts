@@ -16,5 +16,10 @@ export interface Entry<out A> {
   readonly value: A
   readonly freshUntil: number
   readonly goneAfter: number
+  /**
+   * Grows with every write to a living key, in the order in which the store executes them. Comparable between entries of
+   * one key, and with what the bus pushes for it.
+   */
+  readonly version: number
   readonly tier: Tier
 }

@@ -18,6 +18,22 @@ export interface Message {
   readonly kind: Kind
   /** Whole keys. Empty for `flush`. */
   readonly keys: ReadonlyArray<string>
+  /** The number that the writer gave to this write, if it did; with `origin` it names one write. */
+  readonly writeId?: number | undefined
+  /** The entries as they were written, in the order of the keys, if the writer pushes them. */
+  readonly pushed?: ReadonlyArray<Pushed> | undefined
+  /** How long ago it was sent, in milliseconds, as far as this process can tell. */
+  readonly ageMillis?: number | undefined
+}
+
+/** An entry on the bus. Deadlines are in milliseconds of the receiver's monotonic clock. */
+export interface Pushed {
+  /** What the writer's codec made of the value. */
+  readonly payload: Uint8Array
+  /** See `Entry`. */
+  readonly version: number
+  readonly freshUntil: number
+  readonly goneAfter: number
 }
 
 /**
@@ -29,6 +45,8 @@ export interface Message {
  */
 export interface Listener {
   readonly onMessage: (message: Message) => void
+  /** A heartbeat of this process has come back. Everything that was published before it has been given to `onMessage`. */
+  readonly onHeartbeat?: ((id: number) => void) | undefined
   readonly onConnected: () => void
   readonly onDisconnected: () => void
 }
@@ -40,5 +58,12 @@ export class Invalidation extends Context.Service<
     readonly origin: string
     /** Listens until the scope closes. Does not wait for the connection: `onConnected` tells. */
     readonly subscribe: (listener: Listener) => Effect.Effect<void, CacheError.CacheError, Scope.Scope>
+    /**
+     * Publishes a heartbeat where writes are published. If it comes back to `onHeartbeat` of this process' listeners, what was
+     * written before it on the same store has been heard.
+     */
+    readonly heartbeat: (id: number) => Effect.Effect<void, CacheError.CacheError>
+    /** Gives up a connection to the bus that brings nothing, and makes a new one. Does nothing while there is none. */
+    readonly reconnect: Effect.Effect<void>
   }
 >()("@tiercache/core/Invalidation") {}

@@ -5,6 +5,11 @@
  *
  * `*` stands for any run of characters, separators included, `?` for one character of the encoded key. Every other
  * character is literal, and encoded as it would be in a key, so the same pattern means the same on every backend.
+ *
+ * **Gotchas**
+ *
+ * Ids above 200 bytes are hashed in keys. They match a part without wildcards, which is hashed likewise, and a part that
+ * is only `*`, but no part that names their beginning or end.
  */
 import * as CacheError from "./CacheError.ts"
 import * as CacheKey from "./CacheKey.ts"
@@ -40,7 +45,7 @@ const encodeGlob = (part: string): string => {
   if (part === "" || !part.isWellFormed()) {
     throw CacheError.make("pattern", "InvalidKey", "a part of a pattern is empty or not well-formed Unicode")
   }
-  return part.replace(/[^*?]+/g, CacheKey.encodeText)
+  return /[*?]/.test(part) ? part.replace(/[^*?]+/g, CacheKey.encodeText) : CacheKey.encodePart(part)
 }
 
 /** Greedy matching that goes back to the last `*` only: no pattern makes it exponential. */

@@ -9,6 +9,8 @@ export interface LocalEntry {
   readonly snapshot: Snapshot.Snapshot<unknown>
   readonly freshUntil: number
   readonly goneAfter: number
+  /** See `Entry`. */
+  readonly version: number
 }
 
 /**

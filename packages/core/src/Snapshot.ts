@@ -5,9 +5,11 @@
  *
  * Kept is the codec's round trip of what was stored: the caller's object stays the caller's, and memory hands out the
  * types that Redis would. If the result can be frozen it is, deeply, and every reader gets the same object. Date, Map,
- * Set and typed arrays cannot be frozen: a value that contains one stays encoded, and each reader gets its own copy.
+ * Set and typed arrays cannot be frozen, nor can instances of classes that we do not know, a URL for one: a value that
+ * contains one stays encoded, and each reader gets its own copy.
  */
-import { BigDecimal, DateTime, Duration } from "effect"
+import { BigDecimal, DateTime, Duration, Option, Result, Schema } from "effect"
+import * as CacheError from "./CacheError.ts"
 import type * as Codec from "./Codec.ts"
 
 export interface Snapshot<out A> {
@@ -20,20 +22,33 @@ export interface Snapshot<out A> {
   readonly size: number
   /** The encoded form. */
   readonly encode: (key: string) => Uint8Array
+  /** Another value of the same codec, from its encoded form; `undefined` if that cannot be read. */
+  readonly decode: (bytes: Uint8Array, key: string) => Snapshot<A> | undefined
 }
 
 /** Takes a copy of a value. Throws the codec's `CacheError`. */
 export const make = <A>(codec: Codec.Codec<A>, value: A, key: string): Snapshot<A> =>
   own(codec, codec.decode(codec.encode(value, key), key), key)
 
-/** Takes a value that was just decoded, and that nobody else will change; freezes it if it can be frozen. */
+/**
+ * Takes a value that was just decoded, and that nobody else will change; freezes it if it can be frozen. Throws a
+ * `CacheError` with reason `Decode` for one that its codec could not have encoded.
+ */
 export const own = <A>(codec: Codec.Codec<A>, value: A, key: string): Snapshot<A> => {
   const size = freeze(value)
   if (size !== undefined) return new Held(codec, value, undefined, size)
-  const bytes = codec.encode(value, key)
+  const bytes = encodeDecoded(codec, value, key)
   if (codec.share === true) return new Held(codec, value, undefined, bytes.length * 2 + OBJECT_BYTES)
   // a copy: the encoder's buffer is larger than what it returned
   return new Held(codec, undefined, Uint8Array.from(bytes), bytes.length + OBJECT_BYTES)
+}
+
+const encodeDecoded = <A>(codec: Codec.Codec<A>, value: A, key: string): Uint8Array => {
+  try {
+    return codec.encode(value, key)
+  } catch {
+    throw CacheError.make("decode", "Decode", "the stored bytes hold a value that its codec does not write")
+  }
 }
 
 /**
@@ -64,23 +79,32 @@ class Held<A> implements Snapshot<A> {
     if (this.bytes !== undefined) return this.bytes
     return this.value === undefined ? new Uint8Array() : this.codec.encode(this.value, key)
   }
+  decode(bytes: Uint8Array, key: string): Snapshot<A> | undefined {
+    try {
+      return own(this.codec, this.codec.decode(bytes, key), key)
+    } catch {
+      return undefined
+    }
+  }
 }
 
 // Rough sizes on V8 with 8-byte slots: a cache needs their sum to be of the right order, not exact.
 const OBJECT_BYTES = 56
 const SLOT_BYTES = 8
 
+/** Deeper values than this stay encoded. No codec of ours writes them, but bytes from elsewhere may nest to any depth. */
+const MAX_DEPTH = 128
+
 /** Freezes a value deeply; returns its estimated size in bytes, or `undefined` if a part of it cannot be frozen. */
-const freeze = (value: unknown): number | undefined => {
+const freeze = (value: unknown, depth = 0): number | undefined => {
   if (typeof value === "string") return SLOT_BYTES * 2 + value.length * 2
   if (typeof value === "bigint") return SLOT_BYTES * 3
   if (typeof value !== "object" || value === null) return SLOT_BYTES
   if (isImmutable(value)) return OBJECT_BYTES
-  if (value instanceof Date || value instanceof Map || value instanceof Set) return undefined
-  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return undefined
+  if (depth > MAX_DEPTH || !isFreezable(value)) return undefined
   let size = OBJECT_BYTES
   for (const key of Object.keys(value)) {
-    const field = freeze(Reflect.get(value, key))
+    const field = freeze(Reflect.get(value, key), depth + 1)
     if (field === undefined) return undefined
     size += SLOT_BYTES + field
   }
@@ -91,3 +115,10 @@ const freeze = (value: unknown): number | undefined => {
 /** Effect's own value types never change, but some keep a derived form in a field, which freezing would break. */
 const isImmutable = (value: object): boolean =>
   DateTime.isDateTime(value) || BigDecimal.isBigDecimal(value) || Duration.isDuration(value)
+
+/** Whether all that an object holds is in its fields. */
+const isFreezable = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype === Object.prototype || prototype === Array.prototype || prototype === null) return true
+  return Schema.isSchema(value.constructor) || Option.isOption(value) || Result.isResult(value)
+}

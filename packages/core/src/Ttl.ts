@@ -1,7 +1,7 @@
 /**
  * How long an entry lives.
  */
-import { Duration, Option, Predicate } from "effect"
+import { Duration, Formatter, Option, Predicate } from "effect"
 import * as CacheError from "./CacheError.ts"
 
 /**
@@ -32,19 +32,22 @@ const MAX_MILLIS = 100 * 365.25 * 24 * 3_600_000
  * ```
  */
 export const toMillisUnsafe = (operation: string, ttl: Input): number => {
-  const millis = Predicate.isNumber(ttl) || Predicate.isBigInt(ttl) ? NaN : durationMillis(ttl)
+  const millis = isInput(ttl) ? durationMillis(ttl) : NaN
   if (millis > 0 && millis <= MAX_MILLIS) return Math.ceil(millis)
+  const got = Duration.isDuration(ttl) ? Duration.format(ttl) : Formatter.format(ttl).slice(0, 40)
   throw CacheError.make(
     operation,
     "InvalidOption",
-    `a TTL is a duration above zero and of at most 100 years, such as "5 seconds"; got ${describe(ttl)}`
+    `a TTL is a duration above zero and of at most 100 years, such as "5 seconds"; got ${got}`
   )
 }
 
-const durationMillis = (input: Duration.Input): number =>
-  Option.match(Duration.fromInput(input), { onNone: () => NaN, onSome: Duration.toMillis })
+/** What the type says, for callers without types. */
+const isInput = (input: unknown): boolean =>
+  typeof input === "string" || Duration.isDuration(input) || (Predicate.isObject(input) && hasNumbersOnly(input))
 
-const describe = (input: unknown): string => {
-  if (Predicate.isBigInt(input)) return `${input}n`
-  return Duration.isDuration(input) ? Duration.format(input) : (JSON.stringify(input) ?? String(input)).slice(0, 40)
-}
+const hasNumbersOnly = (input: object): boolean =>
+  !Array.isArray(input) && Object.values(input).every((part) => part === undefined || typeof part === "number")
+
+const durationMillis = (input: Input): number =>
+  Option.match(Duration.fromInput(input), { onNone: () => NaN, onSome: Duration.toMillis })

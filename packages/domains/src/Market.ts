@@ -19,5 +19,6 @@ export type Quote = typeof Quote.Type
 export const Quotes = Entity.make("market", "quote", {
   key: { symbol: Schema.NonEmptyString },
   value: Quote,
-  ttl: "5 seconds"
+  ttl: "5 seconds",
+  onWrite: "update"
 })

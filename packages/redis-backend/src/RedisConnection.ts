@@ -7,8 +7,8 @@
  * waiting in a queue, and it reconnects for as long as it is open. Nothing it does ends in an unhandled rejection.
  */
 import type { ConnectionOptions } from "node:tls"
-import { CacheError } from "@tiercache/core"
-import { Deferred, type Duration, Effect, type Scope } from "effect"
+import { CacheError, type Ttl } from "@tiercache/core"
+import { Deferred, Effect, type Scope } from "effect"
 import { Redis } from "ioredis"
 import * as redisError from "./internal/redisError.ts"
 import * as redisOptions from "./internal/redisOptions.ts"
@@ -17,9 +17,9 @@ export interface CommonOptions {
   /** Where the bus connects, if not where the commands go. */
   readonly busUrl?: string | undefined
   /** How long a command may take, 500 ms unless given. */
-  readonly commandTimeout?: Duration.Input | undefined
+  readonly commandTimeout?: Ttl.Input | undefined
   /** How long an attempt to connect may take, and opening the backend at most; 2 s unless given. */
-  readonly connectTimeout?: Duration.Input | undefined
+  readonly connectTimeout?: Ttl.Input | undefined
 }
 
 export interface UrlOptions extends CommonOptions {
@@ -43,12 +43,14 @@ export interface ClientOptions extends CommonOptions {
 
 export type Options = UrlOptions | ClientOptions
 
-export type Status = "connecting" | "connected" | "disconnected"
+export type Status = "connecting" | "connected" | "closed"
 
 export interface RedisConnection {
   /** `host:port`, for messages. */
   readonly endpoint: string
   readonly db: number
+  /** How long a command may take, in milliseconds. */
+  readonly commandMillis: number
   readonly status: () => Status
   /** Why there is no connection, as far as it is known. */
   readonly problem: () => string | undefined
@@ -57,8 +59,8 @@ export interface RedisConnection {
     operation: string,
     send: (client: Redis) => Promise<A>
   ) => Effect.Effect<A, CacheError.CacheError>
-  /** Repeats the preparation, without which a connection lets no command through. Never fails. */
-  readonly prepareAgain: Effect.Effect<void>
+  /** Repeats a preparation that failed, without which a connection lets no command through. */
+  readonly prepareAgain: () => void
   /** Another connection of the same kind, for the bus, open until the scope closes. */
   readonly makeBusClient: Effect.Effect<Redis, never, Scope.Scope>
 }
@@ -84,10 +86,11 @@ export const make = Effect.fnUntraced(function* (options: Options, prepare: (cli
   const connection: RedisConnection = {
     endpoint: plan.endpoint,
     db: plan.db,
+    commandMillis: plan.commandMillis,
     status: () => gate.status(),
     problem: () => gate.problem,
     command: (operation, send) => plan.deadline(operation, gate.run(operation, plan.endpoint, send)),
-    prepareAgain: Effect.promise(() => gate.prepareAgain()),
+    prepareAgain: () => gate.prepareAgain(),
     makeBusClient: Effect.acquireRelease(Effect.sync(plan.openBus), (client) => Effect.sync(() => client.disconnect()))
   }
   yield* Deferred.await(attempted).pipe(Effect.timeoutOption(plan.connectMillis))
@@ -98,6 +101,7 @@ export const make = Effect.fnUntraced(function* (options: Options, prepare: (cli
 interface Plan {
   readonly endpoint: string
   readonly db: number
+  readonly commandMillis: number
   readonly connectMillis: number
   readonly open: () => Redis
   readonly close: (client: Redis) => void
@@ -117,15 +121,17 @@ const planOf = (options: Options): Plan => {
 }
 
 const planOfUrl = (options: UrlOptions, timeouts: redisOptions.Timeouts): Plan => {
-  const optionsOf = (option: string, url: string) =>
-    redisOptions.connect(redisOptions.parseUrl(option, url), timeouts, options.tls, options.connectionName)
-  const commands = optionsOf("url", options.url)
-  const bus = options.busUrl === undefined ? commands : optionsOf("busUrl", options.busUrl)
+  const { busUrl, connectionName, tls, url } = options
+  const address = redisOptions.parseUrl("url", url)
+  const busAddress = busUrl === undefined ? address : redisOptions.parseUrl("busUrl", busUrl)
+  if (tls !== undefined && !address.secure) throw invalid("tls needs a url that begins with rediss://")
+  const commands = redisOptions.connect(address, timeouts, tls, connectionName)
+  const bus = redisOptions.connect(busAddress, timeouts, tls, connectionName)
   return {
     endpoint: `${commands.host}:${commands.port}`,
     db: commands.db ?? 0,
-    connectMillis: timeouts.connectMillis,
-    open: () => new Redis(commands),
+    ...timeouts,
+    open: () => silenced(new Redis(commands)),
     close: (client) => client.disconnect(),
     openBus: () => silenced(new Redis(bus)),
     deadline: (_, effect) => effect
@@ -134,23 +140,21 @@ const planOfUrl = (options: UrlOptions, timeouts: redisOptions.Timeouts): Plan =
 
 const planOfClient = ({ busUrl, client }: ClientOptions, timeouts: redisOptions.Timeouts): Plan => {
   const { db, host, keyPrefix, name, path, port } = client.options
-  if (keyPrefix) throw invalidClient("has a keyPrefix, which SCAN and messages do not know: give the cache a prefix instead")
-  if (client.isCluster) throw invalidClient("is a cluster, which is not supported yet")
+  if (keyPrefix) throw invalid("the given client has a keyPrefix, which SCAN and messages do not know: give the cache a prefix instead")
+  if (client.isCluster) throw invalid("the given client is a cluster, which is not supported yet")
   const endpoint = path ?? (name ? `sentinel group ${name}` : `${host}:${port}`)
   const failFast = redisOptions.failFast(timeouts)
   const bus =
     busUrl === undefined
-      ? () => client.duplicate(failFast)
-      : (
-          (options) => () => new Redis(options)
-        )(redisOptions.connect(redisOptions.parseUrl("busUrl", busUrl), timeouts, undefined, undefined))
+      ? undefined
+      : redisOptions.connect(redisOptions.parseUrl("busUrl", busUrl), timeouts, undefined, undefined)
   return {
     endpoint,
     db: db ?? 0,
-    connectMillis: timeouts.connectMillis,
+    ...timeouts,
     open: () => client,
     close: () => {},
-    openBus: () => silenced(bus()),
+    openBus: () => silenced(bus === undefined ? client.duplicate(failFast) : new Redis(bus)),
     // a client of the user may have no time-out of its own
     deadline: (operation, effect) =>
       Effect.timeoutOrElse(effect, {
@@ -161,10 +165,14 @@ const planOfClient = ({ busUrl, client }: ClientOptions, timeouts: redisOptions.
   }
 }
 
-const invalidClient = (problem: string) => CacheError.make("connect", "InvalidOption", `the given client ${problem}`)
+const invalid = (problem: string) => CacheError.make("connect", "InvalidOption", problem)
 
 /** ioredis prints errors that nobody listens to, and what is wrong shows in the state of the bus anyway. */
 const silenced = (client: Redis): Redis => client.on("error", () => {})
+
+/** ioredis-mock has no `status`. */
+const isReady = (client: Redis): boolean =>
+  client.status === "ready" || (client.status === undefined && Reflect.get(client, "connected") === true)
 
 /** Follows a client, and lets commands through while it has a connection that was prepared. */
 class Gate {
@@ -184,20 +192,19 @@ class Gate {
     client.on("close", this.onClose)
     client.on("error", this.onError)
     if (client.status === "wait") client.connect().catch(() => {})
-    if (client.status === "ready") this.onReady()
+    if (isReady(client)) this.onReady()
   }
 
   leave(): void {
     this.onClose()
     this.client.off("ready", this.onReady)
     this.client.off("close", this.onClose)
-    // a client that is closed may still report errors
-    if (this.client.status === "ready") this.client.off("error", this.onError)
+    this.client.off("error", this.onError)
   }
 
   status(): Status {
     if (this.isOpen) return "connected"
-    return this.client.status === "close" || this.client.status === "end" ? "disconnected" : "connecting"
+    return this.client.status === "end" ? "closed" : "connecting"
   }
 
   run<A>(
@@ -214,18 +221,17 @@ class Gate {
     })
   }
 
-  async prepareAgain(): Promise<void> {
-    if (this.client.status === "ready") await this.onReady()
+  /** For a connection whose preparation failed, and that is still there. */
+  prepareAgain(): void {
+    if (!this.isOpen && isReady(this.client)) this.onReady()
   }
 
-  private readonly onReady = async (): Promise<void> => {
+  private readonly onReady = (): void => {
     const epoch = ++this.epoch
-    try {
-      await this.prepare(this.client)
-      if (epoch === this.epoch) this.open()
-    } catch (error) {
-      if (epoch === this.epoch) this.onError(error)
-    }
+    this.prepare(this.client).then(
+      () => epoch === this.epoch && this.open(),
+      (error: unknown) => epoch === this.epoch && this.onError(error)
+    )
   }
 
   private open(): void {

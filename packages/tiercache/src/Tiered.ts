@@ -7,7 +7,7 @@ import { RedisBackend } from "@tiercache/redis-backend"
 import { TieredBackend } from "@tiercache/tiered"
 import { Layer } from "effect"
 
-export interface Options extends Cache.Options {
+export interface Options extends Cache.Options, TieredBackend.Options {
   readonly redis: RedisBackend.Options
   readonly l1?: LruStore.Options | undefined
 }
@@ -17,6 +17,6 @@ export const layer = (
   options: Options
 ): Layer.Layer<Cache.Cache | CacheBackend.CacheBackend, CacheError.CacheError> =>
   Cache.layer(options).pipe(
-    Layer.provideMerge(TieredBackend.layer),
+    Layer.provideMerge(TieredBackend.layer(options)),
     Layer.provide(Layer.merge(RedisBackend.layer(options.redis), LruStore.layer(options.l1)))
   )

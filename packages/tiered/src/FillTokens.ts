@@ -14,6 +14,7 @@ export interface Token {
   readonly key: string
   readonly version: number
   readonly isWrite: boolean
+  readonly epoch: number
 }
 
 export interface FillTokens {
@@ -23,8 +24,10 @@ export interface FillTokens {
   readonly openWrite: (key: string) => Token
   /** Ends a token of either kind, once; whether it was still valid. */
   readonly close: (token: Token) => boolean
-  readonly voidKey: (key: string) => void
+  /** Voids the tokens of a key; whether there were any. */
+  readonly voidKey: (key: string) => boolean
   readonly voidMatching: (matches: (key: string) => boolean) => void
+  /** Voids all tokens and forgets them, own writes in flight included. */
   readonly voidAll: () => void
   /** Keys with open tokens. */
   readonly size: () => number
@@ -40,15 +43,26 @@ interface InFlight {
 /** The version of tokens that never are valid. */
 const VOID = 0
 
-export const make = (): FillTokens => {
+/**
+ * `limit` bounds the keys that have open tokens. `onOverflow` is called when one more comes, and has to call `voidAll`: what is
+ * forgotten must not count as undisturbed.
+ */
+export const make = (limit: number, onOverflow: () => void): FillTokens => {
   const keys = new Map<string, InFlight>()
   // one sequence for all keys: a version never comes back, even after its key was forgotten
   let lastVersion = VOID
+  // counts voidAll: tokens of an earlier epoch have nothing to end
+  let epoch = 0
 
   const begin = (key: string): InFlight => {
-    let state = keys.get(key)
-    if (state === undefined) keys.set(key, (state = { version: ++lastVersion, open: 0, writes: 0 }))
-    state.open++
+    const known = keys.get(key)
+    if (known !== undefined) {
+      known.open++
+      return known
+    }
+    if (keys.size >= limit) onOverflow()
+    const state = { version: ++lastVersion, open: 1, writes: 0 }
+    keys.set(key, state)
     return state
   }
   const voidState = (state: InFlight) => {
@@ -58,17 +72,17 @@ export const make = (): FillTokens => {
   return {
     open: (key) => {
       const state = begin(key)
-      return { key, version: state.writes > 0 ? VOID : state.version, isWrite: false }
+      return { key, version: state.writes > 0 ? VOID : state.version, isWrite: false, epoch }
     },
     openWrite: (key) => {
       const state = begin(key)
       voidState(state)
       state.writes++
-      return { key, version: state.version, isWrite: true }
+      return { key, version: state.version, isWrite: true, epoch }
     },
-    close: ({ isWrite, key, version }) => {
+    close: ({ epoch: openedIn, isWrite, key, version }) => {
       const state = keys.get(key)
-      if (state === undefined) return false
+      if (state === undefined || openedIn !== epoch) return false
       if (isWrite) state.writes--
       if (--state.open === 0) keys.delete(key)
       return state.version === version
@@ -76,11 +90,15 @@ export const make = (): FillTokens => {
     voidKey: (key) => {
       const state = keys.get(key)
       if (state !== undefined) voidState(state)
+      return state !== undefined
     },
     voidMatching: (matches) => {
       for (const [key, state] of keys) if (matches(key)) voidState(state)
     },
-    voidAll: () => keys.forEach(voidState),
+    voidAll: () => {
+      keys.clear()
+      epoch++
+    },
     size: () => keys.size
   }
 }

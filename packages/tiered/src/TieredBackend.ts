@@ -1,18 +1,10 @@
 /**
  * An L1 inside the process in front of an L2 that all processes share.
  *
- * L1 holds what this process read or wrote lately. It is kept correct by what other processes announce on the bus:
+ * **Details**
  *
- * - A message about a key removes it from L1, and voids the fill tokens of reads and writes in flight for it
- *   (`FillTokens`): what they bring may be older than what was announced.
- * - L1 is read only while the bus is connected (`Trust`). Once it is connected again L1 starts empty, because nobody knows
- *   what was missed.
- * - Own writes go to L2 first; only after its answer, and only if nothing was announced for the key meanwhile, the new value
- *   enters L1. An own write that fails removes the key: nobody knows whether it happened.
- * - An entry leaves L1 no later than L2: it carries L2's deadline.
- *
- * What this gives: once the announcement of a write has arrived, and always after the bus was connected again, no read
- * here returns the value from before the write. How late it may arrive is not bounded by this backend.
+ * Reads ask L1, then L2, and keep what L2 has. Writes go to L2, which announces them; L1 takes them over when L2 has
+ * acknowledged them. `Coherence` keeps L1 from serving what other processes have replaced, and says how.
  */
 import {
   CacheBackend,
@@ -20,119 +12,127 @@ import {
   type Codec,
   type Entry,
   Invalidation,
-  type KeyPattern,
   LocalStore,
   MonotonicClock,
   Snapshot,
   Ttl
 } from "@tiercache/core"
-import { Duration, Effect, Exit, Layer } from "effect"
-import * as FillTokens from "./FillTokens.ts"
-import * as Trust from "./Trust.ts"
+import { Context, Duration, Effect, Exit, Layer, Option, type Stream } from "effect"
+import * as Coherence from "./Coherence.ts"
+import type * as FillTokens from "./FillTokens.ts"
+import * as Rules from "./internal/rules.ts"
+import type * as Trust from "./Trust.ts"
 
-export const make = Effect.fnUntraced(function* () {
+export interface Options {
+  /**
+   * How long after the acknowledgement of a write a read may still return what it replaced, 1 second unless given. Four
+   * heartbeats are sent in that time.
+   */
+  readonly staleness?: Ttl.Input | undefined
+  /**
+   * What a read does while L1 is not trusted. `"l2"`, the default, asks L2. An age serves what L1 held when trust lapsed, marked
+   * stale, until the lapse is that long ago: with `staleness` it is the bound on what such a read returns.
+   */
+  readonly whileDistrusted?: "l2" | { readonly serveStale: Ttl.Input } | undefined
+}
+
+const DEFAULT_STALENESS = "1 second"
+
+/** Heartbeats more often than that would be most of what Redis does. */
+const MIN_STALENESS_MILLIS = 20
+
+/** Whether L1 is trusted: the state now, and whenever it changes. Beside the backend, for those who want to watch it. */
+export class TrustStates extends Context.Service<TrustStates, Stream.Stream<Trust.State>>()(
+  "@tiercache/tiered/TrustStates"
+) {}
+
+/** With the rules of the protocol, for tests that switch one off. */
+export const makeWith = Effect.fnUntraced(function* (options: Options, rules: Rules.Rules) {
   const local = yield* LocalStore.LocalStore
   const l2 = yield* CacheBackend.CacheBackend
   const bus = yield* Invalidation.Invalidation
   const now = yield* MonotonicClock.now
-  const trust = Trust.make()
-  const tokens = FillTokens.make()
+  const { boundMillis, staleMillis } = yield* CacheError.attempt(() => settingsOf(options))
+  const coherence = yield* Coherence.make({ local, l2, bus, now }, { boundMillis, rules })
+  const { ownWrites, tokens, trust } = coherence
 
-  const forget = (key: string) => {
-    local.delete(key)
-    tokens.voidKey(key)
-  }
-  const forgetAll = () => {
-    local.clear()
-    tokens.voidAll()
-  }
-  const forgetMatching = (pattern: KeyPattern.KeyPattern) => {
-    for (const key of [...local.keys()]) if (pattern.matches(key)) local.delete(key)
-    tokens.voidMatching(pattern.matches)
-  }
-
-  yield* bus.subscribe({
-    onMessage: ({ keys, kind, origin }) => {
-      // L1 already has what this process wrote, or had it removed by a later message
-      if (kind === "set" && origin === bus.origin) return
-      if (kind === "flush") forgetAll()
-      else keys.forEach(forget)
-    },
-    onConnected: () => {
-      forgetAll()
-      trust.connected()
-    },
-    onDisconnected: trust.disconnected
-  })
-
-  /** What L1 may serve: trusted, and not gone. */
-  const valid = (key: string): LocalStore.LocalEntry | undefined => {
+  /** What L1 may serve, without decoding it. */
+  const held = (key: string): LocalStore.LocalEntry | undefined => {
     const entry = local.get(key)
     if (entry === undefined) return undefined
     const time = now()
-    if (time >= trust.until) return undefined
-    if (time < entry.goneAfter) return entry
-    local.delete(key)
-    return undefined
+    if (time >= entry.goneAfter) {
+      local.delete(key)
+      return undefined
+    }
+    if (time < trust.until) return entry
+    return time < trust.lapsesAt + staleMillis ? { ...entry, freshUntil: -Infinity } : undefined
   }
 
   const readLocal = <A>(key: string, codec: Codec.Codec<A>): Entry.Entry<A> | undefined => {
-    const entry = valid(key)
-    // with another codec the bytes decide, and those are in L2
+    const entry = held(key)
+    // what another codec would make of it is for L2 to say
     if (entry === undefined || !Snapshot.wasMadeWith(entry.snapshot, codec)) return undefined
-    const value = Snapshot.read(entry.snapshot, codec, key)
-    return { value, freshUntil: entry.freshUntil, goneAfter: entry.goneAfter, tier: "l1" }
+    const { freshUntil, goneAfter, snapshot, version } = entry
+    return { value: Snapshot.read(snapshot, codec, key), freshUntil, goneAfter, version, tier: "l1" }
   }
 
-  /** Ends a read: puts what it brought into L1 unless something happened to the key meanwhile. */
+  /** Ends a read: puts what it brought into L1, unless something happened to the key meanwhile. */
   const fill = <A>(token: FillTokens.Token, codec: Codec.Codec<A>, entry: Entry.Entry<A> | undefined) => {
-    if (!tokens.close(token) || entry === undefined) return
-    const { freshUntil, goneAfter, value } = entry
-    local.set(token.key, { snapshot: Snapshot.own(codec, value, token.key), freshUntil, goneAfter })
+    const isValid = tokens.close(token) || !rules.fillTokens
+    if (entry === undefined) return
+    if (!isValid) return coherence.refused()
+    const { freshUntil, goneAfter, value, version } = entry
+    local.set(token.key, { snapshot: Snapshot.own(codec, value, token.key), freshUntil, goneAfter, version })
   }
 
   /**
-   * An own write to some keys: L1 gives them up before it starts. `apply` runs after L2's answer, with the keys to which
-   * nothing else happened meanwhile.
+   * An own write to some keys. L1 has nothing for them while it is in flight; `apply` runs when L2 has acknowledged it, with
+   * the keys to which nothing else happened meanwhile.
    */
   const write = <A>(
     keys: ReadonlyArray<string>,
-    effect: Effect.Effect<A, CacheError.CacheError>,
+    send: (writeId: number) => Effect.Effect<A, CacheError.CacheError>,
     apply?: (answer: A, untouched: ReadonlySet<string>, startedAt: number) => void
   ) =>
     Effect.suspend(() => {
       const startedAt = now()
-      const open = keys.map(tokens.openWrite)
+      const writeId = ownWrites.begin()
+      const open = rules.writeTokens ? keys.map(tokens.openWrite) : []
       keys.forEach((key) => local.delete(key))
-      return Effect.onExit(effect, (exit) =>
+      return Effect.onExit(send(writeId), (exit) =>
         Effect.sync(() => {
-          const untouched = new Set(open.filter(tokens.close).map(({ key }) => key))
+          ownWrites.end(writeId, Exit.isSuccess(exit))
+          const untouched = new Set(rules.writeTokens ? open.filter(tokens.close).map(({ key }) => key) : keys)
+          keys.forEach(coherence.forget)
           if (Exit.isSuccess(exit)) apply?.(exit.value, untouched, startedAt)
+          else if (mayHaveHappened(exit)) coherence.doubt(keys)
         })
       )
     })
 
-  /** Writes entries to L2, then those that were written to L1, as copies taken before anything else could change them. */
+  /** Writes entries to L2, and then those that were written to L1, as copies taken before anybody could change them. */
   const writeThrough = <A, B>(
     entries: ReadonlyArray<readonly [key: string, value: A]>,
     codec: Codec.Codec<A>,
     ttl: Ttl.Input,
-    effect: Effect.Effect<B, CacheError.CacheError>,
+    send: (writeId: number) => Effect.Effect<B, CacheError.CacheError>,
     isWritten: (answer: B) => boolean
   ) =>
     CacheError.suspend(() => {
       const lifetime = Ttl.toMillisUnsafe("set", ttl)
       const snapshots = new Map(entries.map(([key, value]) => [key, Snapshot.make(codec, value, key)]))
-      return write([...snapshots.keys()], effect, (answer, untouched, startedAt) => {
+      return write([...snapshots.keys()], send, (answer, untouched, startedAt) => {
         if (!isWritten(answer)) return
         const deadline = startedAt + lifetime
         for (const [key, snapshot] of snapshots) {
-          if (untouched.has(key)) local.set(key, { snapshot, freshUntil: deadline, goneAfter: deadline })
+          if (!untouched.has(key)) continue
+          local.set(key, { snapshot, freshUntil: deadline, goneAfter: deadline, version: UNKNOWN_VERSION })
         }
       })
     })
 
-  return CacheBackend.CacheBackend.of({
+  const backend = CacheBackend.CacheBackend.of({
     name: "tiered",
     unsupported: l2.unsupported,
     peek: (key, codec) => {
@@ -171,45 +171,79 @@ export const make = Effect.fnUntraced(function* () {
         )
       }),
     set: (key, codec, value, options) =>
-      writeThrough([[key, value]], codec, options.ttl, l2.set(key, codec, value, options), (isWritten) => isWritten),
+      writeThrough(
+        [[key, value]],
+        codec,
+        options.ttl,
+        (writeId) => l2.set(key, codec, value, { ...options, writeId }),
+        (isWritten) => isWritten
+      ),
     setMany: (entries, codec, options) =>
       writeThrough(
         entries,
         codec,
         options.ttl,
-        l2.setMany(entries, codec, options),
+        (writeId) => l2.setMany(entries, codec, { ...options, writeId }),
         // with `only` the answer does not say which
         () => options.only === undefined
       ),
-    delete: (key) => write([key], l2.delete(key)),
-    deleteMany: (keys) => write(keys, l2.deleteMany(keys)),
-    has: (key) => Effect.suspend(() => (valid(key) === undefined ? l2.has(key) : Effect.succeed(true))),
+    delete: (key) => write([key], () => l2.delete(key)),
+    deleteMany: (keys) => write(keys, () => l2.deleteMany(keys)),
+    has: (key) => Effect.suspend(() => (held(key) === undefined ? l2.has(key) : Effect.succeed(true))),
     ttl: (key) =>
       Effect.suspend(() => {
-        const entry = valid(key)
+        const entry = held(key)
         return entry === undefined ? l2.ttl(key) : Effect.succeed(Duration.millis(entry.goneAfter - now()))
       }),
-    expire: (key, ttl) => write([key], l2.expire(key, ttl)),
+    expire: (key, ttl) => write([key], () => l2.expire(key, ttl)),
     scan: l2.scan,
-    deletePattern: (pattern) => Effect.ensuring(l2.deletePattern(pattern), Effect.sync(() => forgetMatching(pattern))),
-    increment: (key, options) => write([key], l2.increment(key, options)),
-    run: (script, keys, args) => write(keys, l2.run(script, keys, args)),
+    deletePattern: (pattern) =>
+      Effect.ensuring(
+        l2.deletePattern(pattern),
+        Effect.sync(() => coherence.forgetMatching(pattern.matches))
+      ),
+    increment: (key, options) => write([key], () => l2.increment(key, options)),
+    run: (script, keys, args) => write(keys, () => l2.run(script, keys, args)),
     changes: l2.changes,
     health: Effect.map(l2.health, (health) => ({
       ...health,
-      details: { ...health.details, bus: trust.state(), l1Entries: local.stats().entries }
+      details: { ...health.details, l1: trust.state(), l1Entries: local.stats().entries }
     })),
-    stats: () => ({ ...l2.stats(), local: local.stats() })
+    stats: () => ({ ...l2.stats(), local: local.stats(), coherence: coherence.stats() })
   })
+  return Context.make(CacheBackend.CacheBackend, backend).pipe(Context.add(TrustStates, coherence.states))
 })
+
+/** An own write's version is known to L2 alone; no announced value counts as newer, so any of them removes the entry. */
+const UNKNOWN_VERSION = Infinity
+
+/** Not if the caller's input was refused, or Redis answered that it did not do it. */
+const mayHaveHappened = (exit: Exit.Failure<unknown, CacheError.CacheError>): boolean => {
+  const error = Exit.findErrorOption(exit)
+  return Option.isNone(error) || error.value.reason === "Timeout" || error.value.reason === "Unavailable"
+}
 
 const fromL2 = <A>(entry: Entry.Entry<A> | undefined): Entry.Entry<A> | undefined => entry && { ...entry, tier: "l2" }
 
-/**
- * The tiered backend over an L1, an L2 and the bus on which L2's writes are announced.
- */
-export const layer: Layer.Layer<
-  CacheBackend.CacheBackend,
+const settingsOf = ({ staleness, whileDistrusted }: Options) => {
+  const boundMillis = Ttl.toMillisUnsafe("staleness", staleness ?? DEFAULT_STALENESS)
+  if (boundMillis < MIN_STALENESS_MILLIS) {
+    throw CacheError.make("make", "InvalidOption", `staleness is at least ${MIN_STALENESS_MILLIS} ms`)
+  }
+  const staleMillis =
+    whileDistrusted === undefined || whileDistrusted === "l2"
+      ? 0
+      : Ttl.toMillisUnsafe("whileDistrusted", whileDistrusted.serveStale)
+  return { boundMillis, staleMillis }
+}
+
+export const make = (options?: Options) => makeWith(options ?? {}, Rules.all)
+
+/** The tiered backend over an L1, an L2 and the bus on which L2's writes are announced. Fails with `InvalidOption` only. */
+export const layer = (
+  options?: Options
+): Layer.Layer<
+  CacheBackend.CacheBackend | TrustStates,
   CacheError.CacheError,
   CacheBackend.CacheBackend | Invalidation.Invalidation | LocalStore.LocalStore
-> = Layer.effect(CacheBackend.CacheBackend, make())
+> => Layer.effectContext(make(options))

@@ -2,8 +2,8 @@
  * From what a user configures to what ioredis takes.
  */
 import type { ConnectionOptions } from "node:tls"
-import { CacheError } from "@tiercache/core"
-import { Duration, Option } from "effect"
+import { CacheError, type Ttl } from "@tiercache/core"
+import { Duration, Option, Predicate } from "effect"
 import type { RedisOptions } from "ioredis"
 
 /** A server and how to log in there, as a URL names them. */
@@ -59,9 +59,10 @@ const credential = (option: string, encoded: string): string | undefined => {
   }
 }
 
-/** The milliseconds of a time-out. Throws a `CacheError` for what is no finite duration above zero. */
-export const timeoutMillis = (option: string, input: Duration.Input): number => {
-  const millis = Option.match(Duration.fromInput(input), { onNone: () => NaN, onSome: Duration.toMillis })
+/** The milliseconds of a time-out. Throws a `CacheError` for what is no finite duration above zero, or a bare number. */
+export const timeoutMillis = (option: string, input: Ttl.Input): number => {
+  const duration = Predicate.isNumber(input) ? Option.none() : Duration.fromInput(input)
+  const millis = Option.match(duration, { onNone: () => NaN, onSome: Duration.toMillis })
   // the largest delay that a Node.js timer takes
   if (millis > 0 && millis <= 0x7fffffff) return Math.ceil(millis)
   throw invalid(`${option} is a duration above zero, such as "500 millis"`)
@@ -69,24 +70,18 @@ export const timeoutMillis = (option: string, input: Duration.Input): number => 
 
 /** The options of a connection of ours to an address. */
 export const connect = (
-  address: Address,
+  { secure, username, password, ...address }: Address,
   timeouts: Timeouts,
   tls: ConnectionOptions | undefined,
   connectionName: string | undefined
-): RedisOptions => {
-  if (tls !== undefined && !address.secure) throw invalid("tls needs a URL that begins with rediss://")
-  return {
-    ...failFast(timeouts),
-    host: address.host,
-    port: address.port,
-    family: address.family,
-    db: address.db,
-    ...(address.username === undefined ? {} : { username: address.username }),
-    ...(address.password === undefined ? {} : { password: address.password }),
-    ...(address.secure ? { tls: { ...tls } } : {}),
-    ...(connectionName === undefined ? {} : { connectionName })
-  }
-}
+) => ({
+  ...failFast(timeouts),
+  ...address,
+  ...(username === undefined ? {} : { username }),
+  ...(password === undefined ? {} : { password }),
+  ...(secure ? { tls: { ...tls } } : {}),
+  ...(connectionName === undefined ? {} : { connectionName })
+})
 
 /**
  * Options under which every command settles in time, whatever happens to the server.
@@ -95,7 +90,7 @@ export const connect = (
  * `socketTimeout` replaces a connection to a frozen server, which reports nothing by itself; without
  * `autoResendUnfulfilledCommands: false` a write whose reply was lost is done twice.
  */
-export const failFast = ({ commandMillis, connectMillis }: Timeouts): RedisOptions => ({
+export const failFast = ({ commandMillis, connectMillis }: Timeouts) => ({
   lazyConnect: false,
   connectTimeout: connectMillis,
   commandTimeout: commandMillis,
@@ -108,8 +103,10 @@ export const failFast = ({ commandMillis, connectMillis }: Timeouts): RedisOptio
   autoResubscribe: false,
   enableOfflineQueue: false,
   enableAutoPipelining: false,
-  retryStrategy: reconnectDelayMillis
-})
+  retryStrategy: reconnectDelayMillis,
+  // after a failover behind one address, a new connection finds the new primary
+  reconnectOnError: (error: Error) => error.message.includes("READONLY")
+}) satisfies RedisOptions
 
 /** 100 ms, doubled up to 1 s, with up to 50 ms of jitter so that processes do not come back all at once. */
 const reconnectDelayMillis = (attempt: number): number =>

@@ -1,0 +1,32 @@
+/**
+ * One process, on the memory backend: the feeder and the readers share its event loop.
+ */
+import { createCache } from "tiercache"
+import type { Options } from "./Options.ts"
+import * as Participant from "./Participant.ts"
+import type { Stage } from "./Stage.ts"
+import type { StockPrices } from "./StockPrices.ts"
+
+export const open = async ({ rate, readers }: Options, prices: StockPrices): Promise<Stage> => {
+  const cache = await createCache()
+  const participant = Participant.make({
+    name: `feeder + ${readers} reader${readers === 1 ? "" : "s"}`,
+    cache,
+    prices,
+    rate,
+    readers
+  })
+  const failure = Promise.withResolvers<never>()
+  return {
+    description: "memory backend, one process; REDIS_URL is not set",
+    start: () => void participant.run().catch(failure.reject),
+    reports: () => [participant.report()],
+    stop: participant.stop,
+    converge: async () => undefined,
+    failure: failure.promise,
+    [Symbol.asyncDispose]: async () => {
+      await participant.stop()
+      await cache.close()
+    }
+  }
+}

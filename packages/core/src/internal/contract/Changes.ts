@@ -1,0 +1,99 @@
+/**
+ * The feed of writes, and what a backend tells about itself.
+ */
+import { assert } from "@effect/vitest"
+import { Effect, Stream } from "effect"
+import type * as CacheBackend from "../../CacheBackend.ts"
+import * as Codec from "../../Codec.ts"
+import { LONG, store, type Subject, type Test } from "./Subject.ts"
+
+export const register = (test: Test): void => {
+  test("the feed has each write", Effect.fnUntraced(function* (subject) {
+    const { backend, key } = subject
+    const feed = yield* listen(subject)
+    yield* store(subject, key("a"), 1)
+    yield* backend.setMany([[key("b"), 1], [key("c"), 1]], Codec.msgpack, { ttl: LONG })
+    yield* backend.delete(key("a"))
+    yield* backend.deleteMany([key("b"), key("missing")])
+    yield* store(subject, key("d", "1"), 1)
+    yield* backend.deletePattern(subject.pattern("d:*"))
+    assert.deepStrictEqual(yield* feed.written, [
+      `set ${key("a")}`,
+      `set ${key("b")}`,
+      `set ${key("c")}`,
+      `delete ${key("a")}`,
+      `delete ${key("b")}`,
+      `set ${key("d", "1")}`,
+      `delete ${key("d", "1")}`
+    ])
+  }), "changes")
+
+  test("the feed has nothing where nothing was written", Effect.fnUntraced(function* (subject) {
+    const { backend, key } = subject
+    yield* store(subject, key("there"), 1)
+    const feed = yield* listen(subject)
+    yield* backend.get(key("there"), Codec.msgpack)
+    yield* backend.delete(key("missing"))
+    yield* backend.deleteMany([key("missing")])
+    yield* backend.deletePattern(subject.pattern("missing:*"))
+    yield* backend.set(key("there"), Codec.msgpack, 2, { ttl: LONG, only: "absent" })
+    yield* backend.set(key("missing"), Codec.msgpack, 2, { ttl: LONG, only: "present" })
+    yield* backend.setMany([[key("there"), 2], [key("new"), 2]], Codec.msgpack, { ttl: LONG, only: "absent" })
+    yield* backend.setMany([], Codec.msgpack, { ttl: LONG })
+    assert.deepStrictEqual(yield* feed.written, [`set ${key("new")}`])
+  }), "changes")
+
+  test("the feed has new TTLs", Effect.fnUntraced(function* (subject) {
+    const { backend, key } = subject
+    if (backend.unsupported.has("expire")) return
+    yield* store(subject, key("a"), 1)
+    const feed = yield* listen(subject)
+    yield* backend.expire(key("a"), LONG)
+    yield* backend.expire(key("missing"), LONG)
+    assert.deepStrictEqual(yield* feed.written, [`expire ${key("a")}`])
+  }), "changes")
+
+  test("the feed has counted keys", Effect.fnUntraced(function* (subject) {
+    const { backend, key } = subject
+    if (backend.unsupported.has("increment")) return
+    const feed = yield* listen(subject)
+    yield* backend.increment(key("a"), { ttl: LONG })
+    yield* backend.increment(key("a"), { ttl: LONG })
+    assert.deepStrictEqual(yield* feed.written, [`set ${key("a")}`, `set ${key("a")}`])
+  }), "changes")
+
+  test("health is good, and tells nothing secret", Effect.fnUntraced(function* ({ backend }) {
+    const health = yield* backend.health
+    assert.isTrue(health.healthy)
+    assert.isUndefined(health.problem)
+    for (const fact of Object.values(health.details)) assert.include(["string", "number", "boolean"], typeof fact)
+    assert.isAtLeast(backend.stats().unreadable, 0)
+    assert.isNotEmpty(backend.name)
+  }))
+}
+
+/** Listens to the feed; returns once it certainly arrives. */
+const listen = Effect.fnUntraced(function* (subject: Subject) {
+  const changes: Array<CacheBackend.Change> = []
+  yield* Effect.forkScoped(
+    Stream.runForEach(subject.backend.changes, (change) => Effect.sync(() => changes.push(change))),
+    { startImmediately: true }
+  )
+  const hasArrived = (key: string) => Effect.sync(() => changes.some(({ keys }) => keys.includes(key)))
+  const marked = (key: string) => Effect.andThen(store(subject, key, 1), hasArrived(key))
+  yield* subject.eventually(marked(subject.key("marker", "start")))
+  // a message may arrive after the write that it tells of was acknowledged
+  changes.length = 0
+
+  // what was announced of this test's keys since, in order
+  const written = Effect.gen(function* () {
+    const end = subject.key("marker", "end")
+    yield* store(subject, end, 1)
+    yield* subject.eventually(hasArrived(end))
+    return changes
+      .flatMap(({ keys, kind }) => keys.map((key) => [kind, key] as const))
+      .filter(([, key]) => key.startsWith(`${subject.prefix}:`) && !key.startsWith(subject.key("marker")))
+      .map(([kind, key]) => `${kind} ${key}`)
+  })
+  return { written }
+})

@@ -1,0 +1,7 @@
+/**
+ * Contracts as tests, for backends of one's own.
+ */
+export * as CacheBackendTest from "./CacheBackendTest.ts"
+export * as RedisServer from "./RedisServer.ts"
+export * as TcpProxy from "./TcpProxy.ts"
+export * as CacheModel from "./CacheModel.ts"

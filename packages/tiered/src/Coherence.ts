@@ -1,0 +1,249 @@
+/**
+ * Keeps an L1 coherent with the store that it copies.
+ *
+ * The promise: a read that begins later than `staleness` after a write was acknowledged does not return what that write
+ * replaced, whatever happens to the bus, to Redis, to clocks or to this process; and while L1 is trusted the reads of a key
+ * do not go backwards. What each part contributes:
+ *
+ * 1. A writer announces in the same atomic step in which it writes. So a write that happened was published.
+ * 2. A message removes its keys from L1 (or replaces them, see 5) and voids the tokens of what is in flight for them
+ *    (`FillTokens`). So once the message has been handled, no older value is in L1 or gets in. The message may be handled
+ *    before the reply that it overtakes, or after it; both end without the old value.
+ * 3. L1 is read only under a lease that a heartbeat over the bus renews (`Trust`). The echo of a heartbeat sent at T proves that
+ *    every message published before T was handled. At any read before T + bound, what may be unhandled was
+ *    published after T, so it was acknowledged less than the bound ago. If messages are late, trust
+ *    lapses, and L1 waits unread until the next echo, before which they have arrived; nothing has to be emptied.
+ * 4. After a disconnect messages are missing for good. Once the subscription is acknowledged again, L1 is emptied and all
+ *    tokens are voided: a new epoch. The same when a bounded table overflows, or when a message is not understood.
+ * 5. A message may carry the new value. It replaces the entry only if its version, which Redis gives, is above that of the entry
+ *    and nothing is in flight for the key; otherwise it only removes. Messages of one primary arrive in the order of the writes,
+ *    but fills do not take part in that order: without versions, a late message could put an older value over a newer fill.
+ * 6. An own write enters L1 when Redis has acknowledged it, if its token is still valid. Until then L1 has
+ *    nothing for the key and takes nothing in. Its announcement means nothing new (`OwnWrites`).
+ * 7. An own write whose outcome is unknown is remembered, and its key deleted before trust is renewed (`Unacknowledged`).
+ *
+ * Deadlines inside L1 are on the monotonic clock; those of L2 were translated by the backend that read them.
+ */
+import {
+  type CacheBackend,
+  type Invalidation,
+  type LocalStore,
+  type MonotonicClock
+} from "@tiercache/core"
+import { Effect, Latch, PubSub, Stream } from "effect"
+import * as FillTokens from "./FillTokens.ts"
+import type { Rules } from "./internal/rules.ts"
+import * as OwnWrites from "./OwnWrites.ts"
+import * as Trust from "./Trust.ts"
+import * as Unacknowledged from "./Unacknowledged.ts"
+
+type EpochCause = keyof CacheBackend.CoherenceStats["epochs"]
+
+const makeCounters = () => ({
+  messages: 0,
+  removed: 0,
+  updated: 0,
+  refusedFills: 0,
+  repeatedDeletes: 0,
+  heartbeatMillis: NaN,
+  lagMillis: NaN,
+  epochs: { connected: 0, overflow: 0, flush: 0 }
+})
+
+export interface Options {
+  readonly boundMillis: number
+  readonly rules: Rules
+}
+
+export interface Parts {
+  readonly local: LocalStore.LocalStore["Service"]
+  readonly l2: CacheBackend.CacheBackend["Service"]
+  readonly bus: Invalidation.Invalidation["Service"]
+  readonly now: MonotonicClock.Now
+}
+
+export interface Coherence {
+  readonly trust: Trust.Trust
+  readonly tokens: FillTokens.FillTokens
+  readonly ownWrites: OwnWrites.OwnWrites
+  /** Removes a key from L1, and keeps what is in flight for it from coming in. */
+  readonly forget: (key: string) => void
+  readonly forgetMatching: (matches: (key: string) => boolean) => void
+  /** Remembers keys whose write may or may not have happened. */
+  readonly doubt: (keys: ReadonlyArray<string>) => void
+  readonly refused: () => void
+  /** The state of trust now, and whenever it changes. */
+  readonly states: Stream.Stream<Trust.State>
+  readonly stats: () => CacheBackend.CoherenceStats
+}
+
+/** Heartbeats in a bound: three may be lost before trust is. */
+const HEARTBEATS_PER_BOUND = 4
+
+/** Keys with reads or writes in flight. Each costs about 100 bytes. */
+const TOKEN_LIMIT = 100_000
+
+/** Keys whose last write is in doubt. */
+const UNACKNOWLEDGED_LIMIT = 10_000
+
+/** Keys that one command deletes again. */
+const REPEATED_AT_ONCE = 500
+
+/** Bounds without an echo after which a bus that counts as connected is connected anew. */
+const BOUNDS_UNTIL_RECONNECT = 4
+
+/** Listens, and sends heartbeats, until the scope closes. */
+export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts, { boundMillis, rules }: Options) {
+  const trust = Trust.make(now, rules.trustLease ? boundMillis : Infinity)
+  const tokens = FillTokens.make(TOKEN_LIMIT, () => beginEpoch("overflow"))
+  const ownWrites = OwnWrites.make()
+  const unacknowledged = Unacknowledged.make(UNACKNOWLEDGED_LIMIT)
+  const states = yield* Effect.acquireRelease(PubSub.sliding<Trust.State>(16), PubSub.shutdown)
+  const beatNow = yield* Latch.make()
+  const counters = makeCounters()
+  const heartbeats = new Map<number, number>()
+  let lastState = trust.state()
+  let lastEcho = now()
+
+  const beginEpoch = (cause: EpochCause) => {
+    counters.epochs[cause]++
+    tokens.voidAll()
+    local.clear()
+  }
+
+  const noteState = () => {
+    const state = trust.state()
+    if (state === lastState) return
+    lastState = state
+    PubSub.publishUnsafe(states, state)
+  }
+
+  const forget = (key: string) => {
+    local.delete(key)
+    tokens.voidKey(key)
+  }
+
+  /** One key of a message: its entry goes, or is replaced if the message carries a newer one. */
+  const apply = (key: string, pushed: Invalidation.Pushed | undefined) => {
+    const isInFlight = rules.fillTokens ? tokens.voidKey(key) : false
+    const held = local.get(key)
+    if (held === undefined) return
+    const isNewer = !isInFlight && pushed !== undefined && pushed.version > held.version
+    if (pushed === undefined || (rules.updateOrder && !isNewer) || !replace(key, held, pushed)) {
+      counters.removed++
+      local.delete(key)
+    }
+  }
+
+  const replace = (key: string, held: LocalStore.LocalEntry, pushed: Invalidation.Pushed): boolean => {
+    if (pushed.goneAfter <= now()) return false
+    const snapshot = held.snapshot.decode(pushed.payload, key)
+    if (snapshot === undefined) return false
+    const { freshUntil, goneAfter, version } = pushed
+    counters.updated++
+    return local.set(key, { snapshot, freshUntil, goneAfter, version })
+  }
+
+  const onMessage = (message: Invalidation.Message) => {
+    counters.messages++
+    counters.lagMillis = message.ageMillis ?? counters.lagMillis
+    if (message.kind === "flush") return beginEpoch("flush")
+    const isOwn = message.origin === bus.origin && message.writeId !== undefined
+    if (isOwn && (!rules.lateOwnWrites || ownWrites.isExpected(message.writeId))) return
+    message.keys.forEach((key, index) => apply(key, message.pushed?.[index]))
+  }
+
+  const onHeartbeat = (id: number) => {
+    const sentAt = heartbeats.get(id)
+    if (sentAt === undefined) return
+    lastEcho = now()
+    counters.heartbeatMillis = lastEcho - sentAt
+    for (const sent of heartbeats.keys()) if (sent <= id) heartbeats.delete(sent)
+    trust.extend(sentAt)
+    noteState()
+  }
+
+  yield* bus.subscribe({
+    onMessage,
+    onHeartbeat,
+    onConnected: () => {
+      heartbeats.clear()
+      if (rules.emptyOnConnect) beginEpoch("connected")
+      lastEcho = now()
+      beatNow.openUnsafe()
+    },
+    onDisconnected: () => {
+      heartbeats.clear()
+      if (rules.trustLease) trust.revoke()
+      noteState()
+    }
+  })
+
+  /** Deletes what is in doubt; whether nothing is any more. */
+  const repeat = Effect.gen(function* () {
+    while (unacknowledged.size() > 0) {
+      const batch = unacknowledged.take(REPEATED_AT_ONCE)
+      yield* l2.deleteMany(batch.keys)
+      counters.repeatedDeletes += batch.keys.length
+      batch.keys.forEach(forget)
+      unacknowledged.settle(batch)
+    }
+  })
+
+  let lastId = 0
+  const beat = Effect.gen(function* () {
+    noteState()
+    if (rules.repeatUnacknowledged) yield* repeat
+    if (now() - lastEcho > BOUNDS_UNTIL_RECONNECT * boundMillis) {
+      lastEcho = now()
+      yield* bus.reconnect
+    }
+    const sentAt = now()
+    for (const [id, earlier] of heartbeats) if (earlier + boundMillis < sentAt) heartbeats.delete(id)
+    heartbeats.set(++lastId, sentAt)
+    // without a connection for commands, no echo is no fault of the bus
+    yield* Effect.tapError(bus.heartbeat(lastId), () => Effect.sync(() => (lastEcho = now())))
+  })
+
+  yield* Effect.forkScoped(
+    Effect.ignore(beat).pipe(
+      Effect.andThen(Effect.raceFirst(Effect.sleep(boundMillis / HEARTBEATS_PER_BOUND), beatNow.await)),
+      Effect.andThen(beatNow.close),
+      Effect.forever
+    ),
+    { startImmediately: true }
+  )
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      trust.close()
+      noteState()
+      local.clear()
+    })
+  )
+
+  const coherence: Coherence = {
+    trust,
+    tokens,
+    ownWrites,
+    forget,
+    forgetMatching: (matches) => {
+      for (const key of [...local.keys()]) if (matches(key)) local.delete(key)
+      tokens.voidMatching(matches)
+    },
+    doubt: (keys) => {
+      if (!unacknowledged.add(keys)) beginEpoch("overflow")
+    },
+    refused: () => {
+      counters.refusedFills++
+    },
+    states: Stream.suspend(() => Stream.concat(Stream.make(trust.state()), Stream.fromPubSub(states))),
+    stats: () => ({
+      ...counters,
+      epochs: { ...counters.epochs },
+      state: trust.state(),
+      trustLapses: trust.lapses(),
+      unacknowledged: unacknowledged.size()
+    })
+  }
+  return coherence
+})
