@@ -8,7 +8,7 @@ import type { Report, View } from "./Report.ts"
 export interface Child extends AsyncDisposable {
   readonly name: string
   /** Resolves when it can start. */
-  readonly ready: Promise<void>
+  readonly ready: Promise<unknown>
   /** Rejects when it fails, or ends before it was told to. */
   readonly failure: Promise<never>
   readonly start: () => void
@@ -61,7 +61,7 @@ export const open = (job: Protocol.Job): Child => {
   return {
     name: job.name,
     failure: failure.promise,
-    ready: next("ready").then(() => {}),
+    ready: next("ready"),
     start: () => send("start"),
     report: () => report,
     stop: async () => {

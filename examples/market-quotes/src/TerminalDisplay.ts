@@ -25,7 +25,7 @@ const INTERVAL = 250
 const DEFAULT_COLUMNS = 80
 const DEFAULT_ROWS = 24
 /** Wider lines are harder to read, not easier. */
-const MAX_WIDTH = 100
+const MAX_WIDTH = 80
 
 export const make = (terminal: Terminal): Display => {
   const paint = Paint.forTerminal(terminal)

@@ -23,9 +23,13 @@ const displayFor = ({ json }: Options.Options): Display => {
   return canMoveCursor ? TerminalDisplay.make(process.stdout) : PlainDisplay.make(process.stdout)
 }
 
-/** Resolves to the exit code of a signal, and goes on as if there was none. The second signal does not wait for anything. */
+/**
+ * Resolves to the exit code if the user wants no more: after a signal, or after a closed pipe as in `| head`. The second
+ * signal does not wait for anything.
+ */
 const interruption = (): Promise<number> =>
   new Promise((resolve) => {
+    process.stdout.on("error", () => resolve(EXIT_FAILED))
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       process.once(signal, () => {
         process.once(signal, () => process.exit(EXIT_CODES[signal]))
@@ -34,13 +38,14 @@ const interruption = (): Promise<number> =>
     }
   })
 
-const play = async (options: Options.Options, all: StockPrices.StockPrices): Promise<number> => {
-  const interrupted = interruption()
+const play = async (
+  options: Options.Options,
+  all: StockPrices.StockPrices,
+  interrupted: Promise<number>
+): Promise<number> => {
   const prices = StockPrices.select(all, options.symbols)
   const url = process.env.REDIS_URL
-  const opening = url ? RedisStage.open(url, options, prices) : MemoryStage.open(options, prices)
-  // an interruption while it opens counts too, but then there is something to close first
-  await using stage = await opening
+  await using stage = await (url ? RedisStage.open(url, options, prices) : MemoryStage.open(options, prices))
   using display = displayFor(options)
   const over = new AbortController()
   const finished = Demo.run(stage, display, options, prices, over.signal)
@@ -52,10 +57,11 @@ const play = async (options: Options.Options, all: StockPrices.StockPrices): Pro
 }
 
 const main = async (): Promise<number> => {
-  const all = await StockPrices.load()
-  const symbols = [...all.keys()]
+  const interrupted = interruption()
+  const prices = await StockPrices.load()
+  const symbols = [...prices.keys()]
   const options = Options.parse(process.argv.slice(2), symbols)
-  if (options !== "help") return play(options, all)
+  if (options !== "help") return play(options, prices, interrupted)
   process.stdout.write(Options.help(symbols))
   return 0
 }
@@ -66,12 +72,9 @@ const describe = (error: unknown): string => {
   return error instanceof Error ? error.message : String(error)
 }
 
-// `pnpm start | head` closes the output early
-process.stdout.on("error", () => process.exit(EXIT_FAILED))
-
 try {
-  process.exit(await main())
+  process.exitCode = await main()
 } catch (error) {
   process.stderr.write(`market-quotes: ${describe(error)}\n`)
-  process.exit(error instanceof Options.OptionError ? EXIT_WRONG_OPTIONS : EXIT_FAILED)
+  process.exitCode = error instanceof Options.OptionError ? EXIT_WRONG_OPTIONS : EXIT_FAILED
 }

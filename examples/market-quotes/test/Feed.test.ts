@@ -1,5 +1,5 @@
 import { DateTime } from "effect"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import { createCache, Market } from "tiercache"
 import { assert, describe, it } from "vitest"
 import * as Feed from "../src/Feed.ts"

@@ -1,4 +1,4 @@
-import fc from "fast-check"
+import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
 import * as Paint from "../src/Paint.ts"
 import * as Table from "../src/Table.ts"

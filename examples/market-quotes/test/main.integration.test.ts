@@ -40,10 +40,7 @@ layer(RedisServer.layer(), { excludeTestServices: true })("main with Redis", (it
         processes.map(({ name }) => name),
         ["feeder", "reader 1", "reader 2"]
       )
-      for (const { l1Hits, l2Hits } of processes.slice(1)) {
-        assert.isAbove(l1Hits, 0)
-        assert.isAbove(l2Hits, 0)
-      }
+      for (const { l1Hits } of processes.slice(1)) assert.isAbove(l1Hits, 0)
       assert.strictEqual(yield* Effect.promise(() => redis.dbsize()), 0)
       assert.strictEqual(yield* Effect.promise(() => connections(redis)), 1)
     })

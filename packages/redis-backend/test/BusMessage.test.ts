@@ -1,30 +1,68 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Envelope } from "@tiercache/core"
 import { BusMessage } from "@tiercache/redis-backend"
 import * as fc from "fast-check"
 
-const UNKNOWN = { message: { origin: "", kind: "flush", keys: [] }, isChange: true }
+const UNKNOWN = { origin: "", kind: "flush", keys: [], writeId: 0, sentAt: NaN, pushed: undefined, isChange: true }
+
 const key = fc.string({ unit: "binary" })
+const millis = fc.integer({ min: 0, max: 2 ** 48 - 1 })
+const envelope = fc.record({
+  freshUntil: millis,
+  goneAfter: millis,
+  version: fc.maxSafeNat(),
+  payload: fc.uint8Array().map((bytes) => Buffer.from(bytes))
+})
+const head = (kind: BusMessage.Kind, writeId = 0, sentAt = 1_754_000_000_123) => {
+  const origin = BusMessage.makeOrigin()
+  return { origin, header: BusMessage.header(kind, origin, writeId, sentAt) }
+}
 
 describe("BusMessage", () => {
   it("reads what it wrote", () => {
     const kind = fc.constantFrom("set", "delete", "expire", "flush")
     fc.assert(
-      fc.property(kind, fc.array(key), (kind, keys) => {
-        const origin = BusMessage.makeOrigin()
-        assert.deepStrictEqual(BusMessage.decode(BusMessage.encode(kind, origin, keys)), {
-          message: { origin, kind, keys },
+      fc.property(kind, fc.array(key), fc.nat(), millis, (kind, keys, writeId, sentAt) => {
+        const { header, origin } = head(kind, writeId, sentAt)
+        assert.deepStrictEqual(BusMessage.decode(BusMessage.encode(header, keys)), {
+          ...{ origin, kind, keys, writeId, sentAt },
+          pushed: undefined,
           isChange: true
         })
       })
     )
   })
 
+  it("reads the entries that are pushed", () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(key, envelope)), (entries) => {
+        const { header } = head("push")
+        const parts = entries.flatMap(([key, envelope]) => [key, Envelope.encode(envelope)])
+        const { keys, kind, pushed } = BusMessage.decode(BusMessage.encode(header, parts))
+        assert.strictEqual(kind, "set")
+        assert.deepStrictEqual(
+          keys,
+          entries.map(([key]) => key)
+        )
+        assert.deepStrictEqual(
+          pushed,
+          entries.map(([, envelope]) => envelope)
+        )
+      })
+    )
+  })
+
+  it("of a push with an entry in another layout keeps the keys", () => {
+    const { header } = head("push")
+    const { keys, pushed } = BusMessage.decode(BusMessage.encode(header, ["a", "not an envelope", "b"]))
+    assert.deepStrictEqual(keys, ["a", "b"])
+    assert.isUndefined(pushed)
+  })
+
   it("tells listeners of the bus what was missing at a delete, and the change feed not", () => {
-    const origin = BusMessage.makeOrigin()
-    assert.deepStrictEqual(BusMessage.decode(BusMessage.encode("missing", origin, ["a"])), {
-      message: { origin, kind: "delete", keys: ["a"] },
-      isChange: false
-    })
+    const { header } = head("missing")
+    const { isChange, keys, kind } = BusMessage.decode(BusMessage.encode(header, ["a"]))
+    assert.deepStrictEqual({ isChange, keys, kind }, { isChange: false, keys: ["a"], kind: "delete" })
   })
 
   it("gives every process a name of its own", () => {
@@ -32,23 +70,22 @@ describe("BusMessage", () => {
   })
 
   it("takes another version, another kind and a message cut short for a flush", () => {
-    const bytes = BusMessage.encode("set", BusMessage.makeOrigin(), ["key", "other"])
-    const versioned = Buffer.from(bytes)
-    versioned[0] = "2".charCodeAt(0)
-    const kind = Buffer.from(bytes)
-    kind[1] = "?".charCodeAt(0)
-    assert.deepStrictEqual(BusMessage.decode(versioned), UNKNOWN)
-    assert.deepStrictEqual(BusMessage.decode(kind), UNKNOWN)
-    for (const length of [0, 1, 2, 23, bytes.length - 1]) {
-      assert.deepStrictEqual(BusMessage.decode(bytes.subarray(0, length)), UNKNOWN)
+    const { header } = head("set")
+    const bytes = BusMessage.encode(header, ["key", "other"])
+    const changed = (index: number, char: string) => Buffer.concat([bytes.subarray(0, index), Buffer.from(char), bytes.subarray(index + 1)])
+    assert.deepStrictEqual(BusMessage.decode(changed(0, "2")), UNKNOWN)
+    assert.deepStrictEqual(BusMessage.decode(changed(1, "?")), UNKNOWN)
+    assert.deepStrictEqual(BusMessage.decode(changed(1, "z")), UNKNOWN)
+    assert.deepStrictEqual(BusMessage.decode(changed(header.length, "x")), UNKNOWN)
+    for (const length of [0, 1, 2, 23, header.length - 1, header.length + 1, bytes.length - 1]) {
+      assert.deepStrictEqual(BusMessage.decode(bytes.subarray(0, length)), UNKNOWN, `${length} bytes`)
     }
   })
 
   it("reads any bytes without a crash", () => {
-    const header = Buffer.from(BusMessage.header("set", BusMessage.makeOrigin()))
+    const headers = (["set", "push"] as const).map((kind) => Buffer.from(head(kind).header))
     fc.assert(
-      fc.property(fc.uint8Array(), (bytes) => {
-        BusMessage.decode(Buffer.from(bytes))
+      fc.property(fc.uint8Array(), fc.constantFrom(Buffer.alloc(0), ...headers), (bytes, header) => {
         BusMessage.decode(Buffer.concat([header, bytes]))
       })
     )

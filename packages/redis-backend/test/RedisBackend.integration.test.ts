@@ -2,7 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { CacheBackend, Codec, Envelope, KeyPattern } from "@tiercache/core"
 import { CacheBackendTest, CacheModel, RedisServer } from "@tiercache/core/testing"
 import { Effect, Layer, Stream } from "effect"
-import { backendLayer, eventually, get, LONG, makeBackend, makeClient, reasonOf, set, uniqueKey } from "./support.ts"
+import { backendLayer, get, LONG, makeBackend, makeClient, reasonOf, set, uniqueKey } from "./support.ts"
 
 const withServer = backendLayer().pipe(Layer.provideMerge(RedisServer.layer()))
 
@@ -12,7 +12,7 @@ const envelope = (payload: Uint8Array, millisLeft = 3_600_000) =>
   Effect.sync(() => {
     // the server shares this machine's wall clock
     const deadline = performance.timeOrigin + performance.now() + millisLeft
-    return Envelope.encode({ freshUntil: deadline, goneAfter: deadline, payload })
+    return Envelope.encode({ freshUntil: deadline, goneAfter: deadline, version: 1, payload })
   })
 
 const setup = Effect.gen(function* () {

@@ -147,7 +147,7 @@ layer(RedisServer.layer(), { excludeTestServices: true })("RedisBus", (it) => {
       const admin = yield* makeClient(url)
       const { events, hears } = yield* makeListening({ url })
       yield* hears(isConnected)
-      const good = BusMessage.encode("flush", BusMessage.makeOrigin(), [])
+      const good = BusMessage.encode(BusMessage.header("flush", BusMessage.makeOrigin(), 0, 0), [])
       for (const bytes of [Buffer.from([0xff, 0x00]), Buffer.alloc(0), Buffer.from("2" + good.toString().slice(1)), good]) {
         yield* Effect.promise(() => admin.publish("tiercache:1:db0", bytes))
       }
@@ -238,7 +238,7 @@ layer(RedisServer.layer(), { excludeTestServices: true })("RedisBus", (it) => {
       const admin = yield* makeClient(url)
       const { backend, hears } = yield* makeListening({ url })
       yield* hears(isConnected)
-      const bytes = BusMessage.encode("set", BusMessage.makeOrigin(), ["k"])
+      const bytes = BusMessage.encode(BusMessage.header("set", BusMessage.makeOrigin(), 0, 0), ["k"])
       const start = uniqueKey("start")
       const end = uniqueKey("end")
       let kinds: ReadonlyArray<string> = []
