@@ -64,5 +64,7 @@ export const line = (frame: Frame): string => {
   const columns = COLUMNS.map(({ cell, width }) =>
     frame.rows.flatMap((row) => cell(row)?.padStart(width) ?? []).join(" ")
   )
-  return [Format.seconds(frame.elapsed).padStart(TIME_WIDTH), ...columns].join(GAP)
+  const errors = frame.rows.reduce((sum, row) => sum + row.errors, 0)
+  const remark = errors === 0 ? [] : [`${Format.count(errors)} errors`]
+  return [Format.seconds(frame.elapsed).padStart(TIME_WIDTH), ...columns, ...remark].join(GAP)
 }

@@ -1,7 +1,7 @@
 import { PassThrough } from "node:stream"
 import { assert, describe, it } from "vitest"
 import * as PlainDisplay from "../src/PlainDisplay.ts"
-import { frame, headline, reader } from "./samples.ts"
+import { frame, headline, reader, row } from "./samples.ts"
 
 const open = () => {
   const output = new PassThrough()
@@ -32,6 +32,11 @@ describe("PlainDisplay", () => {
     display.end({ ...frame, convergence: undefined })
     display[Symbol.dispose]()
     assert.notInclude(read(), "\u001B")
+  })
+
+  it("speaks of errors only if there are any", () => {
+    assert.notInclude(PlainDisplay.line(frame), "error")
+    assert.match(PlainDisplay.line({ ...frame, rows: [row({ errors: 2 }), row({ errors: 3 })] }), / {3}5 errors$/)
   })
 
   it("says who disagrees", () => {

@@ -84,8 +84,7 @@ export const parse = (key: Input): CacheKey => (key instanceof CacheKey ? key : 
  * CacheKey.parts(CacheKey.fromParts(["market", "BRK:B"])) // => ["market", "BRK:B"]
  * ```
  */
-export const parts = (key: CacheKey): ReadonlyArray<string | undefined> =>
-  key.encoded.split(":").map(decodePart)
+export const parts = (key: CacheKey): ReadonlyArray<string | undefined> => key.encoded.split(":").map(decodePart)
 
 const decodePart = (part: string): string | undefined => {
   if (part.startsWith(HASH_MARK)) return undefined

@@ -34,7 +34,10 @@ export interface Codec<A> {
  * Of what they throw, only a `CacheError` with the reason `Encode` or `Decode` is passed on. The text of any other error
  * is dropped, because it may quote the value.
  */
-export const make = <A>(encode: (value: A, key: string) => Uint8Array, decode: (bytes: Uint8Array, key: string) => A): Codec<A> => ({
+export const make = <A>(
+  encode: (value: A, key: string) => Uint8Array,
+  decode: (bytes: Uint8Array, key: string) => A
+): Codec<A> => ({
   encode: (value, key) => {
     if (value === undefined) throw Storable.refuse("undefined, which stands for absence")
     try {
@@ -106,8 +109,9 @@ export type ValueSchema<A> = Schema.Codec<A, unknown>
  *
  * **Gotchas**
  *
- * Fields that the schema does not have are dropped, as everywhere in Schema. A value of a union is refused if it would come
- * back as another member: in `Schema.Union([Schema.Date, Schema.String])`, a string that reads as a date.
+ * Fields that the schema does not have are dropped, as everywhere in Schema; of a union, the first member that fits counts.
+ * A value is refused if it would come back as another member: in `Schema.Union([Schema.Date, Schema.String])`, a string
+ * that reads as a date.
  */
 export const schema = <A>(schema: ValueSchema<A>): Codec<A> => {
   const form = schemaForm.make(schema, toCodecNative(schema))
@@ -127,7 +131,7 @@ export const schema = <A>(schema: ValueSchema<A>): Codec<A> => {
  *
  * **Gotchas**
  *
- * As with {@link schema}; and JSON writes undefined as null, so `Schema.NullishOr` refuses undefined.
+ * As with {@link schema}; and since JSON writes undefined as null, `Schema.NullishOr` refuses undefined.
  */
 export const schemaJson = <A>(schema: ValueSchema<A>): Codec<A> => {
   const form = schemaForm.make(schema, Schema.toCodecJson(schema))

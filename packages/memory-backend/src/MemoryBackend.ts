@@ -25,9 +25,7 @@ export interface Shared {
   readonly bus: InProcessBus.InProcessBus
 }
 
-export const makeShared = (
-  options?: LruStore.Options
-): Effect.Effect<Shared, CacheError.CacheError, Scope.Scope> =>
+export const makeShared = (options?: LruStore.Options): Effect.Effect<Shared, CacheError.CacheError, Scope.Scope> =>
   Effect.all({ store: MemoryStore.make(options), bus: InProcessBus.make })
 
 /**
@@ -217,5 +215,4 @@ const changesOf = (
     })
   )
 
-const wrongType = (operation: string) =>
-  CacheError.make(operation, "WrongType", "the key holds the state of a script")
+const wrongType = (operation: string) => CacheError.make(operation, "WrongType", "the key holds the state of a script")

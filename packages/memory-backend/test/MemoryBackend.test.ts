@@ -22,62 +22,84 @@ const test = <E>(
 ) => it.effect(name, () => Effect.provide(CacheBackend.CacheBackend.use(body), MemoryBackend.layer(options)))
 
 describe("values in memory", () => {
-  test("are one frozen object for all readers", Effect.fnUntraced(function* (backend) {
-    yield* backend.set("a", Codec.msgpack, { list: [{ deep: 1 }] }, TTL)
-    const first = (yield* backend.get("a", Codec.msgpack))?.value
-    assert.strictEqual(first, backend.peek("a", Codec.msgpack))
-    assert.strictEqual(first, (yield* backend.getMany(["a"], Codec.msgpack))[0]?.value)
-    for (const value of [first, Reflect.get(Object(first), "list")]) assert.isFrozen(value)
-    assert.throws(() => Object.assign(Object(first), { list: [] }), TypeError)
-  }))
-
-  test("are copies for each reader if they cannot be frozen", Effect.fnUntraced(function* (backend) {
-    yield* backend.set("a", Codec.msgpack, { at: new Date(0) }, TTL)
-    const [first, second] = [backend.peek("a", Codec.msgpack), backend.peek("a", Codec.msgpack)]
-    assert.notStrictEqual(first, second)
-    assert.deepStrictEqual(first, second)
-  }))
-
-  test("are read from L1's tier", Effect.fnUntraced(function* (backend) {
-    yield* backend.set("a", Codec.msgpack, 1, TTL)
-    assert.deepStrictEqual(yield* backend.get("a", Codec.msgpack), {
-      value: 1,
-      freshUntil: 60_000,
-      goneAfter: 60_000,
-      version: 1,
-      tier: "l1"
+  test(
+    "are one frozen object for all readers",
+    Effect.fnUntraced(function* (backend) {
+      yield* backend.set("a", Codec.msgpack, { list: [{ deep: 1 }] }, TTL)
+      const first = (yield* backend.get("a", Codec.msgpack))?.value
+      assert.strictEqual(first, backend.peek("a", Codec.msgpack))
+      assert.strictEqual(first, (yield* backend.getMany(["a"], Codec.msgpack))[0]?.value)
+      for (const value of [first, Reflect.get(Object(first), "list")]) assert.isFrozen(value)
+      assert.throws(() => Object.assign(Object(first), { list: [] }), TypeError)
     })
-    yield* TestClock.adjust("1 minute")
-    assert.isUndefined(backend.peek("a", Codec.msgpack))
-    assert.strictEqual(backend.stats().local?.entries, 0)
-  }))
+  )
 
-  test("that exceed all memory are written, and evicted at once", Effect.fnUntraced(function* (backend) {
-    yield* backend.set("a", Codec.msgpack, "small", TTL)
-    assert.isTrue(yield* backend.set("a", Codec.msgpack, "x".repeat(2000), TTL))
-    assert.isUndefined(yield* backend.get("a", Codec.msgpack))
-    assert.deepStrictEqual(backend.stats().local, { entries: 0, bytes: 0, evictions: 1 })
-  }), { maxBytes: 2000 })
+  test(
+    "are copies for each reader if they cannot be frozen",
+    Effect.fnUntraced(function* (backend) {
+      yield* backend.set("a", Codec.msgpack, { at: new Date(0) }, TTL)
+      const [first, second] = [backend.peek("a", Codec.msgpack), backend.peek("a", Codec.msgpack)]
+      assert.notStrictEqual(first, second)
+      assert.deepStrictEqual(first, second)
+    })
+  )
 
-  test("are counted on in JSON too, and stay JSON", Effect.fnUntraced(function* (backend) {
-    const codec = Codec.schemaJson(Schema.Int)
-    yield* backend.set("a", codec, 41, TTL)
-    assert.strictEqual(yield* backend.increment("a", TTL), 42)
-    assert.strictEqual((yield* backend.get("a", codec))?.value, 42)
-    assert.strictEqual((yield* backend.get("a", Codec.json))?.value, 42)
-  }))
+  test(
+    "are read from L1's tier",
+    Effect.fnUntraced(function* (backend) {
+      yield* backend.set("a", Codec.msgpack, 1, TTL)
+      assert.deepStrictEqual(yield* backend.get("a", Codec.msgpack), {
+        value: 1,
+        freshUntil: 60_000,
+        goneAfter: 60_000,
+        version: 1,
+        tier: "l1"
+      })
+      yield* TestClock.adjust("1 minute")
+      assert.isUndefined(backend.peek("a", Codec.msgpack))
+      assert.strictEqual(backend.stats().local?.entries, 0)
+    })
+  )
 
-  test("that another codec cannot read are counted as unreadable", Effect.fnUntraced(function* (backend) {
-    yield* backend.set("a", Codec.json, "text", TTL)
-    assert.isUndefined(backend.peek("a", Codec.schema(Schema.Int)))
-    assert.strictEqual(backend.stats().unreadable, 1)
-  }))
+  test(
+    "that exceed all memory are written, and evicted at once",
+    Effect.fnUntraced(function* (backend) {
+      yield* backend.set("a", Codec.msgpack, "small", TTL)
+      assert.isTrue(yield* backend.set("a", Codec.msgpack, "x".repeat(2000), TTL))
+      assert.isUndefined(yield* backend.get("a", Codec.msgpack))
+      assert.deepStrictEqual(backend.stats().local, { entries: 0, bytes: 0, evictions: 1 })
+    }),
+    { maxBytes: 2000 }
+  )
+
+  test(
+    "are counted on in JSON too, and stay JSON",
+    Effect.fnUntraced(function* (backend) {
+      const codec = Codec.schemaJson(Schema.Int)
+      yield* backend.set("a", codec, 41, TTL)
+      assert.strictEqual(yield* backend.increment("a", TTL), 42)
+      assert.strictEqual((yield* backend.get("a", codec))?.value, 42)
+      assert.strictEqual((yield* backend.get("a", Codec.json))?.value, 42)
+    })
+  )
+
+  test(
+    "that another codec cannot read are counted as unreadable",
+    Effect.fnUntraced(function* (backend) {
+      yield* backend.set("a", Codec.json, "text", TTL)
+      assert.isUndefined(backend.peek("a", Codec.schema(Schema.Int)))
+      assert.strictEqual(backend.stats().unreadable, 1)
+    })
+  )
 })
 
-it.effect("options that are none fail the layer", Effect.fnUntraced(function* () {
-  const error = yield* Effect.flip(Effect.scoped(MemoryBackend.makeShared({ maxEntries: 0 })))
-  assert.strictEqual(error.reason, "InvalidOption")
-}))
+it.effect(
+  "options that are none fail the layer",
+  Effect.fnUntraced(function* () {
+    const error = yield* Effect.flip(Effect.scoped(MemoryBackend.makeShared({ maxEntries: 0 })))
+    assert.strictEqual(error.reason, "InvalidOption")
+  })
+)
 
 describe("backends over one store", () => {
   const connect = Effect.gen(function* () {
@@ -92,66 +114,81 @@ describe("backends over one store", () => {
     return { a: a.backend, b: b.backend, messages, shared }
   })
 
-  it.effect("have the same entries", Effect.fnUntraced(function* () {
-    const { a, b } = yield* connect
-    yield* a.set("x", Codec.msgpack, 1, TTL)
-    assert.strictEqual((yield* b.get("x", Codec.msgpack))?.value, 1)
-    assert.strictEqual(yield* b.increment("x", TTL), 2)
-    assert.strictEqual(a.peek("x", Codec.msgpack), 2)
-    assert.isTrue(yield* b.delete("x"))
-    assert.isFalse(yield* a.has("x"))
-  }))
-
-  it.effect("announce all keys of an operation in one message", Effect.fnUntraced(function* () {
-    const { a, messages } = yield* connect
-    const entries = ["x:1", "x:2", "x:2"].map((key) => [key, 1] as const)
-    yield* a.setMany(entries, Codec.msgpack, TTL)
-    yield* a.expire("x:1", "1 minute")
-    yield* a.deletePattern(KeyPattern.make("x", "*"))
-    assert.deepStrictEqual(messages, [
-      { origin: "a", kind: "set", keys: ["x:1", "x:2"] },
-      { origin: "a", kind: "expire", keys: ["x:1"] },
-      { origin: "a", kind: "delete", keys: ["x:1", "x:2"] }
-    ])
-  }))
-
-  it.effect("tell caches of deletes that found nothing: they may hold what was evicted", Effect.fnUntraced(function* () {
-    const { a, messages } = yield* connect
-    yield* a.set("there", Codec.msgpack, 1, TTL)
-    yield* a.deleteMany(["evicted", "there"])
-    assert.deepStrictEqual(messages.slice(1), [
-      { origin: "a", kind: "delete", keys: ["there"] },
-      { origin: "a", kind: "delete", keys: ["evicted"] }
-    ])
-  }))
-
-  it.effect("are told of a write when it is visible", Effect.fnUntraced(function* () {
-    const { a, b, shared } = yield* connect
-    const seen: Array<unknown> = []
-    const listener = yield* MemoryBackend.make(shared, "c")
-    yield* listener.invalidation.subscribe({
-      onMessage: () => seen.push(b.peek("x", Codec.msgpack)),
-      onConnected: () => {},
-      onDisconnected: () => {}
+  it.effect(
+    "have the same entries",
+    Effect.fnUntraced(function* () {
+      const { a, b } = yield* connect
+      yield* a.set("x", Codec.msgpack, 1, TTL)
+      assert.strictEqual((yield* b.get("x", Codec.msgpack))?.value, 1)
+      assert.strictEqual(yield* b.increment("x", TTL), 2)
+      assert.strictEqual(a.peek("x", Codec.msgpack), 2)
+      assert.isTrue(yield* b.delete("x"))
+      assert.isFalse(yield* a.has("x"))
     })
-    yield* a.set("x", Codec.msgpack, "new", TTL)
-    yield* a.delete("x")
-    assert.deepStrictEqual(seen, ["new", undefined])
-  }))
+  )
 
-  it.effect("tell a reader of the feed who fell far behind that anything may have changed", Effect.fnUntraced(function* () {
-    const { a, shared } = yield* connect
-    const writer = yield* shared.bus.connect("writer")
-    const flood = Effect.sync(() => {
-      for (let n = 0; n < 20_000; n++) writer.publish("set", ["more"])
+  it.effect(
+    "announce all keys of an operation in one message",
+    Effect.fnUntraced(function* () {
+      const { a, messages } = yield* connect
+      const entries = ["x:1", "x:2", "x:2"].map((key) => [key, 1] as const)
+      yield* a.setMany(entries, Codec.msgpack, TTL)
+      yield* a.expire("x:1", "1 minute")
+      yield* a.deletePattern(KeyPattern.make("x", "*"))
+      assert.deepStrictEqual(messages, [
+        { origin: "a", kind: "set", keys: ["x:1", "x:2"] },
+        { origin: "a", kind: "expire", keys: ["x:1"] },
+        { origin: "a", kind: "delete", keys: ["x:1", "x:2"] }
+      ])
     })
-    const reader = yield* a.changes.pipe(
-      Stream.tap(({ keys }) => (keys.includes("first") ? flood : Effect.void)),
-      Stream.takeUntil(({ kind }) => kind === "flush"),
-      Stream.runCount,
-      Effect.forkChild({ startImmediately: true })
-    )
-    writer.publish("set", ["first"])
-    assert.strictEqual(yield* Fiber.join(reader), 10_001)
-  }))
+  )
+
+  it.effect(
+    "tell caches of deletes that found nothing: they may hold what was evicted",
+    Effect.fnUntraced(function* () {
+      const { a, messages } = yield* connect
+      yield* a.set("there", Codec.msgpack, 1, TTL)
+      yield* a.deleteMany(["evicted", "there"])
+      assert.deepStrictEqual(messages.slice(1), [
+        { origin: "a", kind: "delete", keys: ["there"] },
+        { origin: "a", kind: "delete", keys: ["evicted"] }
+      ])
+    })
+  )
+
+  it.effect(
+    "are told of a write when it is visible",
+    Effect.fnUntraced(function* () {
+      const { a, b, shared } = yield* connect
+      const seen: Array<unknown> = []
+      const listener = yield* MemoryBackend.make(shared, "c")
+      yield* listener.invalidation.subscribe({
+        onMessage: () => seen.push(b.peek("x", Codec.msgpack)),
+        onConnected: () => {},
+        onDisconnected: () => {}
+      })
+      yield* a.set("x", Codec.msgpack, "new", TTL)
+      yield* a.delete("x")
+      assert.deepStrictEqual(seen, ["new", undefined])
+    })
+  )
+
+  it.effect(
+    "tell a reader of the feed who fell far behind that anything may have changed",
+    Effect.fnUntraced(function* () {
+      const { a, shared } = yield* connect
+      const writer = yield* shared.bus.connect("writer")
+      const flood = Effect.sync(() => {
+        for (let n = 0; n < 20_000; n++) writer.publish("set", ["more"])
+      })
+      const reader = yield* a.changes.pipe(
+        Stream.tap(({ keys }) => (keys.includes("first") ? flood : Effect.void)),
+        Stream.takeUntil(({ kind }) => kind === "flush"),
+        Stream.runCount,
+        Effect.forkChild({ startImmediately: true })
+      )
+      writer.publish("set", ["first"])
+      assert.strictEqual(yield* Fiber.join(reader), 10_001)
+    })
+  )
 })

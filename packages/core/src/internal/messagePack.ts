@@ -86,7 +86,8 @@ export const makePreset = (fields: ReadonlyArray<string>): MessagePack => {
       return bytes
     },
     unpack: (bytes) => {
-      if (!fingerprint.equals(bytes.subarray(0, FINGERPRINT_BYTES))) throw Storable.unreadable("another version of the schema")
+      if (!fingerprint.equals(bytes.subarray(0, FINGERPRINT_BYTES)))
+        throw Storable.unreadable("another version of the schema")
       return unpackr.unpack(asBuffer(bytes).subarray(FINGERPRINT_BYTES))
     }
   }

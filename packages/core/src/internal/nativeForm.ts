@@ -35,6 +35,7 @@ const convertNode = (ast: SchemaAST.AST, convert: Convert): SchemaAST.AST => {
     case "BigInt":
     case "Literal":
     case "Unknown":
+    case "ObjectKeyword":
       return ast
     case "Declaration":
       return toJson(ast)
@@ -55,7 +56,16 @@ const rebuild = (
   switch (ast._tag) {
     case "Arrays": {
       const [elements, rest] = [ast.elements.map(part), ast.rest.map(part)]
-      return new SchemaAST.Arrays(ast.isMutable, elements, rest, annotations, checks, encoding, context, ast.encodingChecks)
+      return new SchemaAST.Arrays(
+        ast.isMutable,
+        elements,
+        rest,
+        annotations,
+        checks,
+        encoding,
+        context,
+        ast.encodingChecks
+      )
     }
     case "Objects": {
       if (!hasTextKeys(ast)) return undefined
@@ -71,7 +81,16 @@ const rebuild = (
       return new SchemaAST.Suspend(() => part(ast.thunk()), annotations, checks, encoding, context)
     case "Declaration": {
       const { encodingChecks, encodingRun, run, typeParameters } = ast
-      return new SchemaAST.Declaration(typeParameters, run, annotations, checks, encoding, context, encodingChecks, encodingRun)
+      return new SchemaAST.Declaration(
+        typeParameters,
+        run,
+        annotations,
+        checks,
+        encoding,
+        context,
+        encodingChecks,
+        encodingRun
+      )
     }
   }
   return undefined

@@ -36,7 +36,7 @@ export const make = <A>(schema: Schema.Codec<A, unknown>, codec: Schema.Codec<A,
     } catch (error) {
       throw Schema.isSchemaError(error) ? Storable.refuse(describe(error.issue, names)) : error
     }
-    throw Storable.refuse("its schema has a union that stores two of its members alike, and would return the other one")
+    throw Storable.refuse("its schema stores it like another value, which would come back instead")
   }
   return { encode, decode, fields: fieldsOf(SchemaAST.toEncoded(codec.ast)) }
 }
@@ -44,7 +44,7 @@ export const make = <A>(schema: Schema.Codec<A, unknown>, codec: Schema.Codec<A,
 interface Inspection<A> {
   /** The names of all fields. */
   readonly names: ReadonlySet<PropertyKey>
-  /** Set if a union needs it; compares what would come back with what is stored. */
+  /** Compares what would come back with what is stored, if the schema may lose something. */
   readonly isSame: ((self: A, that: A) => boolean) | undefined
 }
 
@@ -52,7 +52,7 @@ const inspect = <A>(schema: Schema.Codec<A, unknown>, codec: Schema.Codec<A, unk
   const nodes = nodesOf(codec.ast)
   return {
     names: new Set(nodes.filter(SchemaAST.isObjects).flatMap((ast) => ast.propertySignatures.map(({ name }) => name))),
-    isSame: nodes.some(isAmbiguous) ? Schema.toEquivalence(schema) : undefined
+    isSame: nodes.some(isLossy) ? Schema.toEquivalence(schema) : undefined
   }
 }
 
@@ -84,6 +84,10 @@ const partsOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> => {
       return []
   }
 }
+
+/** JSON takes any object for a record, so a Date that is only known to be an object becomes `{}`. */
+const isLossy = (ast: SchemaAST.AST): boolean =>
+  (SchemaAST.isObjectKeyword(ast) && ast.encoding !== undefined) || isAmbiguous(ast)
 
 /** Whether members of a union are stored alike, so that decoding may take one for the other: a Date and a string in JSON. */
 const isAmbiguous = (ast: SchemaAST.AST): boolean =>

@@ -62,7 +62,10 @@ export const suite = <E>(name: string, layer: Layer.Layer<CacheBackend.CacheBack
 const lacks = (subject: Subject.Subject, feature: CacheBackend.Feature) =>
   Effect.map(Subject.reasonOf(use(subject, feature)), (reason) => assert.strictEqual(reason, "Unsupported"))
 
-const use = ({ backend, key }: Subject.Subject, feature: CacheBackend.Feature): Effect.Effect<unknown, CacheError.CacheError> => {
+const use = (
+  { backend, key }: Subject.Subject,
+  feature: CacheBackend.Feature
+): Effect.Effect<unknown, CacheError.CacheError> => {
   switch (feature) {
     case "increment":
       return backend.increment(key("a"), { ttl: Subject.LONG })
@@ -70,7 +73,7 @@ const use = ({ backend, key }: Subject.Subject, feature: CacheBackend.Feature): 
       return backend.expire(key("a"), Subject.LONG)
     case "run":
       return backend.run(Scripts.counter, [key("a")], { limit: 1, ttlMillis: 1000 })
-    case "changes":
+    default:
       return Stream.runDrain(backend.changes)
   }
 }

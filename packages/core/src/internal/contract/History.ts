@@ -96,7 +96,10 @@ const writes = (
   ttl: fc.Arbitrary<number>,
   unsupported: ReadonlySet<CacheBackend.Feature>
 ): ReadonlyArray<fc.Arbitrary<Operation>> => {
-  const by = fc.oneof(fc.integer({ min: -3, max: 3 }), fc.constantFrom(Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER))
+  const by = fc.oneof(
+    fc.integer({ min: -3, max: 3 }),
+    fc.constantFrom(Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER)
+  )
   const entries = fc.array(fc.tuple(key, value), { maxLength: 4 })
   const set = fc.record({ op: fc.constant("set" as const), key, value, ttl, only })
   const setMany = fc.record({ op: fc.constant("setMany" as const), entries, ttl, only })
@@ -116,7 +119,13 @@ const writes = (
  */
 const liveOperation = (unsupported: ReadonlySet<CacheBackend.Feature>) => {
   const untimed = operationUntil(fc.constant(LONG_MILLIS), unsupported).filter(([first]) => first?.op !== "pass")
-  const overwrite = fc.record({ op: fc.constant("set" as const), key, value, ttl: fc.constant(LONG_MILLIS), only: fc.constant(undefined) })
+  const overwrite = fc.record({
+    op: fc.constant("set" as const),
+    key,
+    value,
+    ttl: fc.constant(LONG_MILLIS),
+    only: fc.constant(undefined)
+  })
   const timed = fc
     .tuple(fc.oneof(...writes(fc.constant(SHORT_MILLIS), unsupported)), fc.option(overwrite, { nil: undefined }))
     .map(([brief, overwrite]): ReadonlyArray<Operation> => [

@@ -56,7 +56,7 @@ export class Model {
         return this.living(operation.key, ({ value }) => this.write(operation.key, value, operation.ttl)) ?? false
       case "increment":
         return this.increment(operation.key, operation.by, operation.ttl)
-      case "pass":
+      default:
         this.now += operation.millis
         return undefined
     }
@@ -90,7 +90,7 @@ export class Model {
 
   private matching(pattern: string): ReadonlyArray<string> {
     const { matches } = KeyPattern.make(PREFIX, pattern)
-    return [...this.entries.keys()].filter((key) => this.isLiving(key) && matches(`${PREFIX}:${key}`)).sort()
+    return [...this.entries.keys()].filter((key) => this.isLiving(key) && matches(`${PREFIX}:${key}`)).toSorted()
   }
 
   private increment(key: string, by: number, ttl: number): number | Fails {

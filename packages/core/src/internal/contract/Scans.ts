@@ -7,85 +7,128 @@ import * as Codec from "../../Codec.ts"
 import { LONG, store, type Subject, type Test } from "./Subject.ts"
 
 const listed = (subject: Subject, pattern: string) =>
-  Effect.map(Stream.runCollect(subject.backend.scan(subject.pattern(pattern))), (keys) => [...keys].sort())
+  Effect.map(Stream.runCollect(subject.backend.scan(subject.pattern(pattern))), (keys) => [...keys].toSorted())
 
 const storeAll = (subject: Subject, keys: ReadonlyArray<string>) =>
-  subject.backend.setMany(keys.map((key) => [key, 1] as const), Codec.msgpack, { ttl: LONG })
+  subject.backend.setMany(
+    keys.map((key) => [key, 1] as const),
+    Codec.msgpack,
+    { ttl: LONG }
+  )
 
 export const register = (test: Test): void => {
-  test("scan lists every key once, and no other", Effect.fnUntraced(function* (subject) {
-    const keys = Array.from({ length: 700 }, (_, index) => subject.key("listed", `${index}`))
-    yield* storeAll(subject, [...keys, subject.key("other", "1")])
-    assert.deepStrictEqual(yield* listed(subject, "listed:*"), keys.sort())
-    assert.deepStrictEqual(yield* listed(subject, "nothing:*"), [])
-  }))
+  test(
+    "scan lists every key once, and no other",
+    Effect.fnUntraced(function* (subject) {
+      const keys = Array.from({ length: 700 }, (_, index) => subject.key("listed", `${index}`))
+      yield* storeAll(subject, [...keys, subject.key("other", "1")])
+      assert.deepStrictEqual(yield* listed(subject, "listed:*"), keys.toSorted())
+      assert.deepStrictEqual(yield* listed(subject, "nothing:*"), [])
+    })
+  )
 
-  test("patterns: `*` is any run, `?` one character, all else literal", Effect.fnUntraced(function* (subject) {
-    const key = (written: string) => subject.key(...written.split(":"))
-    const all = ["user:1", "user:12", "user:1:tail", "xuser:1", "user", "user:[1]", "user:a*b", "user:axb", "user:{1}"].map(key)
-    yield* storeAll(subject, all)
-    const matching = (pattern: string) => listed(subject, pattern)
-    assert.deepStrictEqual(yield* matching("*"), [...all].sort())
-    assert.deepStrictEqual(yield* matching("user:?"), [key("user:1")])
-    assert.deepStrictEqual(yield* matching("user:1*"), [key("user:1"), key("user:12"), key("user:1:tail")].sort())
-    assert.deepStrictEqual(yield* matching("*:tail"), [key("user:1:tail")])
-    assert.deepStrictEqual(yield* matching("user:[1]"), [key("user:[1]")])
-    assert.deepStrictEqual(yield* matching("user:{*}"), [key("user:{1}")])
-    assert.deepStrictEqual(yield* matching("user"), [key("user")])
-    assert.deepStrictEqual(yield* matching("*user*"), [...all].sort())
-  }))
+  test(
+    "patterns: `*` is any run, `?` one character, all else literal",
+    Effect.fnUntraced(function* (subject) {
+      const key = (written: string) => subject.key(...written.split(":"))
+      const all = [
+        "user:1",
+        "user:12",
+        "user:1:tail",
+        "xuser:1",
+        "user",
+        "user:[1]",
+        "user:a*b",
+        "user:axb",
+        "user:{1}"
+      ].map(key)
+      yield* storeAll(subject, all)
+      const matching = (pattern: string) => listed(subject, pattern)
+      assert.deepStrictEqual(yield* matching("*"), [...all].toSorted())
+      assert.deepStrictEqual(yield* matching("user:?"), [key("user:1")])
+      assert.deepStrictEqual(yield* matching("user:1*"), [key("user:1"), key("user:12"), key("user:1:tail")].toSorted())
+      assert.deepStrictEqual(yield* matching("*:tail"), [key("user:1:tail")])
+      assert.deepStrictEqual(yield* matching("user:[1]"), [key("user:[1]")])
+      assert.deepStrictEqual(yield* matching("user:{*}"), [key("user:{1}")])
+      assert.deepStrictEqual(yield* matching("user"), [key("user")])
+      assert.deepStrictEqual(yield* matching("*user*"), [...all].toSorted())
+    })
+  )
 
-  test("a pattern reaches no other prefix", Effect.fnUntraced(function* (subject) {
-    const stranger = `x${subject.prefix}:a`
-    const longer = `${subject.prefix}x:a`
-    yield* storeAll(subject, [stranger, longer, subject.key("a")])
-    assert.deepStrictEqual(yield* listed(subject, "*"), [subject.key("a")])
-    assert.strictEqual(yield* subject.backend.deletePattern(subject.pattern("*")), 1)
-    assert.strictEqual(yield* subject.backend.deleteMany([stranger, longer]), 2)
-  }))
+  test(
+    "a pattern reaches no other prefix",
+    Effect.fnUntraced(function* (subject) {
+      const stranger = `x${subject.prefix}:a`
+      const longer = `${subject.prefix}x:a`
+      yield* storeAll(subject, [stranger, longer, subject.key("a")])
+      assert.deepStrictEqual(yield* listed(subject, "*"), [subject.key("a")])
+      assert.strictEqual(yield* subject.backend.deletePattern(subject.pattern("*")), 1)
+      assert.strictEqual(yield* subject.backend.deleteMany([stranger, longer]), 2)
+    })
+  )
 
-  test("scan finds keys of hostile ids, encoded", Effect.fnUntraced(function* (subject) {
-    const ids = ["*", "[x]", "a:b", "\u0000", "{1}", "🚀", "\\", "x".repeat(5000)]
-    const keys = ids.map((id) => subject.key("hostile", id))
-    yield* storeAll(subject, keys)
-    assert.deepStrictEqual(yield* listed(subject, "hostile:*"), keys.sort())
-  }))
+  test(
+    "scan finds keys of hostile ids, encoded",
+    Effect.fnUntraced(function* (subject) {
+      const ids = ["*", "[x]", "a:b", "\u0000", "{1}", "🚀", "\\", "x".repeat(5000)]
+      const keys = ids.map((id) => subject.key("hostile", id))
+      yield* storeAll(subject, keys)
+      assert.deepStrictEqual(yield* listed(subject, "hostile:*"), keys.toSorted())
+    })
+  )
 
-  test("scan can be left early", Effect.fnUntraced(function* (subject) {
-    yield* storeAll(subject, Array.from({ length: 300 }, (_, index) => subject.key("early", `${index}`)))
-    const some = yield* subject.backend.scan(subject.pattern("early:*")).pipe(Stream.take(3), Stream.runCollect)
-    assert.strictEqual(some.length, 3)
-  }))
+  test(
+    "scan can be left early",
+    Effect.fnUntraced(function* (subject) {
+      yield* storeAll(
+        subject,
+        Array.from({ length: 300 }, (_, index) => subject.key("early", `${index}`))
+      )
+      const some = yield* subject.backend.scan(subject.pattern("early:*")).pipe(Stream.take(3), Stream.runCollect)
+      assert.strictEqual(some.length, 3)
+    })
+  )
 
-  test("a key that lives throughout a scan is listed once, whatever happens to others", Effect.fnUntraced(function* (subject) {
-    const keys = Array.from({ length: 200 }, (_, index) => subject.key("stays", `${index}`))
-    yield* storeAll(subject, keys)
-    let turn = 0
-    const seen = yield* subject.backend.scan(subject.pattern("*")).pipe(
-      Stream.tap(() => store(subject, subject.key("comes", `${turn++}`), 1).pipe(Effect.when(Effect.sync(() => turn < 200)))),
-      Stream.take(2000),
-      Stream.filter((key) => key.startsWith(`${subject.prefix}:stays:`)),
-      Stream.runCollect
-    )
-    assert.deepStrictEqual([...seen].sort(), keys.sort())
-  }))
+  test(
+    "a key that lives throughout a scan is listed once, whatever happens to others",
+    Effect.fnUntraced(function* (subject) {
+      const keys = Array.from({ length: 200 }, (_, index) => subject.key("stays", `${index}`))
+      yield* storeAll(subject, keys)
+      let turn = 0
+      const seen = yield* subject.backend.scan(subject.pattern("*")).pipe(
+        Stream.tap(() =>
+          store(subject, subject.key("comes", `${turn++}`), 1).pipe(Effect.when(Effect.sync(() => turn < 200)))
+        ),
+        Stream.take(2000),
+        Stream.filter((key) => key.startsWith(`${subject.prefix}:stays:`)),
+        Stream.runCollect
+      )
+      assert.deepStrictEqual([...seen].toSorted(), keys.toSorted())
+    })
+  )
 
-  test("deletePattern deletes and counts what matches", Effect.fnUntraced(function* (subject) {
-    const doomed = Array.from({ length: 300 }, (_, index) => subject.key("conn-456", `${index}`))
-    const spared = [subject.key("conn-4567", "1"), subject.key("conn-45", "1"), subject.key("conn-456")]
-    yield* storeAll(subject, [...doomed, ...spared])
-    assert.strictEqual(yield* subject.backend.deletePattern(subject.pattern("conn-456:*")), 300)
-    assert.deepStrictEqual(yield* listed(subject, "*"), spared.sort())
-    assert.strictEqual(yield* subject.backend.deletePattern(subject.pattern("conn-456:*")), 0)
-    assert.deepStrictEqual(
-      (yield* subject.backend.getMany(doomed, Codec.msgpack)).filter((entry) => entry !== undefined),
-      []
-    )
-  }))
+  test(
+    "deletePattern deletes and counts what matches",
+    Effect.fnUntraced(function* (subject) {
+      const doomed = Array.from({ length: 300 }, (_, index) => subject.key("conn-456", `${index}`))
+      const spared = [subject.key("conn-4567", "1"), subject.key("conn-45", "1"), subject.key("conn-456")]
+      yield* storeAll(subject, [...doomed, ...spared])
+      assert.strictEqual(yield* subject.backend.deletePattern(subject.pattern("conn-456:*")), 300)
+      assert.deepStrictEqual(yield* listed(subject, "*"), spared.toSorted())
+      assert.strictEqual(yield* subject.backend.deletePattern(subject.pattern("conn-456:*")), 0)
+      assert.deepStrictEqual(
+        (yield* subject.backend.getMany(doomed, Codec.msgpack)).filter((entry) => entry !== undefined),
+        []
+      )
+    })
+  )
 
-  test("deletePattern is not fooled by an id that is a pattern", Effect.fnUntraced(function* (subject) {
-    yield* storeAll(subject, [subject.key("a", "*"), subject.key("a", "1"), subject.key("a", "?")])
-    assert.strictEqual(yield* subject.backend.delete(subject.key("a", "*")), true)
-    assert.deepStrictEqual(yield* listed(subject, "a:*"), [subject.key("a", "1"), subject.key("a", "?")].sort())
-  }))
+  test(
+    "deletePattern is not fooled by an id that is a pattern",
+    Effect.fnUntraced(function* (subject) {
+      yield* storeAll(subject, [subject.key("a", "*"), subject.key("a", "1"), subject.key("a", "?")])
+      assert.strictEqual(yield* subject.backend.delete(subject.key("a", "*")), true)
+      assert.deepStrictEqual(yield* listed(subject, "a:*"), [subject.key("a", "1"), subject.key("a", "?")].toSorted())
+    })
+  )
 }

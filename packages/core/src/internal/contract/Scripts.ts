@@ -10,7 +10,8 @@ import { LONG, reasonOf, SHORT, store, type Test } from "./Subject.ts"
 
 const numberOf = (raw: unknown): number => {
   const value = Number(raw)
-  if (raw === null || !Number.isFinite(value)) throw CacheError.make("run", "Decode", "the script did not answer with a number")
+  if (raw === null || !Number.isFinite(value))
+    throw CacheError.make("run", "Decode", "the script did not answer with a number")
   return value
 }
 
@@ -89,92 +90,136 @@ const stamp = Script.make<ReadonlyArray<number>, { readonly ttlMillis: number },
 const HOUR_MILLIS = 3_600_000
 
 export const register = (test: Test): void => {
-  test("a script keeps its state", Effect.fnUntraced(function* ({ backend, key }) {
-    const count = backend.run(counter, [key("a")], { limit: 2, ttlMillis: HOUR_MILLIS })
-    assert.deepStrictEqual([yield* count, yield* count, yield* count], [1, 2, -1])
-    assert.strictEqual(yield* backend.run(counter, [key("b")], { limit: 2, ttlMillis: HOUR_MILLIS }), 1)
-    assert.isTrue(yield* backend.has(key("a")))
-    assert.isTrue(yield* backend.delete(key("a")))
-    assert.strictEqual(yield* count, 1)
-  }), "run")
+  test(
+    "a script keeps its state",
+    Effect.fnUntraced(function* ({ backend, key }) {
+      const count = backend.run(counter, [key("a")], { limit: 2, ttlMillis: HOUR_MILLIS })
+      assert.deepStrictEqual([yield* count, yield* count, yield* count], [1, 2, -1])
+      assert.strictEqual(yield* backend.run(counter, [key("b")], { limit: 2, ttlMillis: HOUR_MILLIS }), 1)
+      assert.isTrue(yield* backend.has(key("a")))
+      assert.isTrue(yield* backend.delete(key("a")))
+      assert.strictEqual(yield* count, 1)
+    }),
+    "run"
+  )
 
-  test("concurrent runs of a script are one after another", Effect.fnUntraced(function* ({ backend, key }) {
-    const count = backend.run(counter, [key("a")], { limit: 30, ttlMillis: HOUR_MILLIS })
-    const replies = yield* Effect.all(Array.from({ length: 50 }, () => count), { concurrency: "unbounded" })
-    assert.deepStrictEqual(replies.filter((reply) => reply > 0).sort((a, b) => a - b), Array.from({ length: 30 }, (_, i) => i + 1))
-    assert.strictEqual(replies.filter((reply) => reply === -1).length, 20)
-  }), "run")
+  test(
+    "concurrent runs of a script are one after another",
+    Effect.fnUntraced(function* ({ backend, key }) {
+      const count = backend.run(counter, [key("a")], { limit: 30, ttlMillis: HOUR_MILLIS })
+      const replies = yield* Effect.all(
+        Array.from({ length: 50 }, () => count),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(
+        replies.filter((reply) => reply > 0).toSorted((a, b) => a - b),
+        Array.from({ length: 30 }, (_, i) => i + 1)
+      )
+      assert.strictEqual(replies.filter((reply) => reply === -1).length, 20)
+    }),
+    "run"
+  )
 
-  test("a script's state expires, and a later write keeps its deadline", Effect.fnUntraced(function* (subject) {
-    const { backend, key } = subject
-    const brief = backend.run(counter, [key("brief")], { limit: 1000, ttlMillis: Duration.toMillis(SHORT) })
-    const long = backend.run(counter, [key("long")], { limit: 1000, ttlMillis: HOUR_MILLIS })
-    yield* long
-    yield* long
-    yield* brief
-    yield* brief
-    yield* subject.elapse
-    yield* subject.eventually(Effect.map(backend.has(key("brief")), (has) => !has))
-    assert.strictEqual(yield* brief, 1)
-    assert.strictEqual(yield* long, 3)
-  }), "run")
+  test(
+    "a script's state expires, and a later write keeps its deadline",
+    Effect.fnUntraced(function* (subject) {
+      const { backend, key } = subject
+      const brief = backend.run(counter, [key("brief")], { limit: 1000, ttlMillis: Duration.toMillis(SHORT) })
+      const long = backend.run(counter, [key("long")], { limit: 1000, ttlMillis: HOUR_MILLIS })
+      yield* long
+      yield* long
+      yield* brief
+      yield* brief
+      yield* subject.elapse
+      yield* subject.eventually(Effect.map(backend.has(key("brief")), (has) => !has))
+      assert.strictEqual(yield* brief, 1)
+      assert.strictEqual(yield* long, 3)
+    }),
+    "run"
+  )
 
-  test("a script over several keys is one step", Effect.fnUntraced(function* ({ backend, prefix }) {
-    // on a cluster, the keys of a script share a slot
-    const [from, to] = [`{${prefix}}:from`, `{${prefix}}:to`]
-    const count = backend.run(counter, [from], { limit: 9, ttlMillis: HOUR_MILLIS })
-    yield* count
-    yield* count
-    assert.strictEqual(yield* backend.run(move, [from, to], { ttlMillis: HOUR_MILLIS }), 2)
-    assert.isFalse(yield* backend.has(from))
-    assert.strictEqual(yield* backend.run(counter, [to], { limit: 9, ttlMillis: HOUR_MILLIS }), 3)
-    yield* backend.deleteMany([from, to])
-  }), "run")
+  test(
+    "a script over several keys is one step",
+    Effect.fnUntraced(function* ({ backend, prefix }) {
+      // on a cluster, the keys of a script share a slot
+      const [from, to] = [`{${prefix}}:from`, `{${prefix}}:to`]
+      const count = backend.run(counter, [from], { limit: 9, ttlMillis: HOUR_MILLIS })
+      yield* count
+      yield* count
+      assert.strictEqual(yield* backend.run(move, [from, to], { ttlMillis: HOUR_MILLIS }), 2)
+      assert.isFalse(yield* backend.has(from))
+      assert.strictEqual(yield* backend.run(counter, [to], { limit: 9, ttlMillis: HOUR_MILLIS }), 3)
+      yield* backend.deleteMany([from, to])
+    }),
+    "run"
+  )
 
-  test("a script that fails changes nothing", Effect.fnUntraced(function* ({ backend, prefix }) {
-    const [from, to] = [`{${prefix}}:from`, `{${prefix}}:to`]
-    const count = backend.run(counter, [from], { limit: 9, ttlMillis: HOUR_MILLIS })
-    yield* Effect.all([count, count, count])
-    assert.strictEqual(yield* reasonOf(backend.run(move, [from, to], { ttlMillis: HOUR_MILLIS })), "WrongType")
-    assert.isFalse(yield* backend.has(to))
-    assert.strictEqual(yield* count, 4)
-    yield* backend.deleteMany([from])
-  }), "run")
+  test(
+    "a script that fails changes nothing",
+    Effect.fnUntraced(function* ({ backend, prefix }) {
+      const [from, to] = [`{${prefix}}:from`, `{${prefix}}:to`]
+      const count = backend.run(counter, [from], { limit: 9, ttlMillis: HOUR_MILLIS })
+      yield* Effect.all([count, count, count])
+      assert.strictEqual(yield* reasonOf(backend.run(move, [from, to], { ttlMillis: HOUR_MILLIS })), "WrongType")
+      assert.isFalse(yield* backend.has(to))
+      assert.strictEqual(yield* count, 4)
+      yield* backend.deleteMany([from])
+    }),
+    "run"
+  )
 
-  test("the time of a script is in microseconds and does not step back", Effect.fnUntraced(function* (subject) {
-    const run = subject.backend.run(stamp, [subject.key("stamps")], { ttlMillis: HOUR_MILLIS })
-    const [none, first] = yield* run
-    assert.strictEqual(none, 0)
-    yield* subject.elapse
-    const [last, second] = yield* run
-    assert.strictEqual(last, first)
-    assert.isTrue(Number.isSafeInteger(first) && Number.isSafeInteger(second))
-    // the time that passed was at least almost the short TTL
-    assert.isAtLeast(second - first, 50_000)
-  }), "run")
+  test(
+    "the time of a script is in microseconds and does not step back",
+    Effect.fnUntraced(function* (subject) {
+      const run = subject.backend.run(stamp, [subject.key("stamps")], { ttlMillis: HOUR_MILLIS })
+      const [none, first] = yield* run
+      assert.strictEqual(none, 0)
+      yield* subject.elapse
+      const [last, second] = yield* run
+      assert.strictEqual(last, first)
+      assert.isTrue(Number.isSafeInteger(first) && Number.isSafeInteger(second))
+      // the time that passed was at least almost the short TTL
+      assert.isAtLeast(second - first, 50_000)
+    }),
+    "run"
+  )
 
-  test("a script over a key of another type fails with WrongType", Effect.fnUntraced(function* (subject) {
-    const { backend, key } = subject
-    const count = (name: string) => backend.run(counter, [key(name)], { limit: 9, ttlMillis: HOUR_MILLIS })
-    yield* store(subject, key("entry"), 1)
-    assert.strictEqual(yield* reasonOf(count("entry")), "WrongType")
-    yield* backend.run(stamp, [key("stamps")], { ttlMillis: HOUR_MILLIS })
-    assert.strictEqual(yield* reasonOf(count("stamps")), "WrongType")
-    assert.strictEqual((yield* backend.get(key("entry"), Codec.msgpack))?.value, 1)
-  }), "run")
+  test(
+    "a script over a key of another type fails with WrongType",
+    Effect.fnUntraced(function* (subject) {
+      const { backend, key } = subject
+      const count = (name: string) => backend.run(counter, [key(name)], { limit: 9, ttlMillis: HOUR_MILLIS })
+      yield* store(subject, key("entry"), 1)
+      assert.strictEqual(yield* reasonOf(count("entry")), "WrongType")
+      yield* backend.run(stamp, [key("stamps")], { ttlMillis: HOUR_MILLIS })
+      assert.strictEqual(yield* reasonOf(count("stamps")), "WrongType")
+      assert.strictEqual((yield* backend.get(key("entry"), Codec.msgpack))?.value, 1)
+    }),
+    "run"
+  )
 
-  test("a script's state is no entry", Effect.fnUntraced(function* (subject) {
-    const { backend, key } = subject
-    yield* backend.run(counter, [key("state")], { limit: 9, ttlMillis: HOUR_MILLIS })
-    yield* store(subject, key("entry"), 1)
-    assert.strictEqual(yield* reasonOf(backend.get(key("state"), Codec.msgpack)), "WrongType")
-    assert.isUndefined(backend.peek(key("state"), Codec.msgpack))
-    const many = yield* backend.getMany([key("state"), key("entry")], Codec.msgpack)
-    assert.deepStrictEqual(many.map((entry) => entry?.value), [undefined, 1])
-    if (!backend.unsupported.has("increment")) {
-      assert.strictEqual(yield* reasonOf(backend.increment(key("state"), { ttl: LONG })), "WrongType")
-    }
-    assert.isFalse(yield* backend.set(key("state"), Codec.msgpack, 1, { ttl: LONG, only: "absent" }))
-    assert.strictEqual(yield* backend.deletePattern(subject.pattern("*")), 2)
-  }), "run")
+  test(
+    "a script's state is no entry",
+    Effect.fnUntraced(function* (subject) {
+      const { backend, key } = subject
+      yield* backend.run(counter, [key("state")], { limit: 9, ttlMillis: HOUR_MILLIS })
+      yield* store(subject, key("entry"), 1)
+      assert.strictEqual(yield* reasonOf(backend.get(key("state"), Codec.msgpack)), "WrongType")
+      assert.isUndefined(backend.peek(key("state"), Codec.msgpack))
+      const many = yield* backend.getMany([key("state"), key("entry")], Codec.msgpack)
+      assert.deepStrictEqual(
+        many.map((entry) => entry?.value),
+        [undefined, 1]
+      )
+      if (!backend.unsupported.has("expire")) {
+        assert.strictEqual(yield* reasonOf(backend.expire(key("state"), LONG)), "WrongType")
+      }
+      if (!backend.unsupported.has("increment")) {
+        assert.strictEqual(yield* reasonOf(backend.increment(key("state"), { ttl: LONG })), "WrongType")
+      }
+      assert.isFalse(yield* backend.set(key("state"), Codec.msgpack, 1, { ttl: LONG, only: "absent" }))
+      assert.strictEqual(yield* backend.deletePattern(subject.pattern("*")), 2)
+    }),
+    "run"
+  )
 }

@@ -22,7 +22,9 @@ export interface Subject {
   /** Lets everything expire that was stored with `SHORT`. */
   readonly elapse: Effect.Effect<void, CacheError.CacheError>
   /** Waits until a condition holds; on a test clock, where nothing changes by itself, for a few turns only. */
-  readonly eventually: (condition: Effect.Effect<boolean, CacheError.CacheError>) => Effect.Effect<void, CacheError.CacheError>
+  readonly eventually: (
+    condition: Effect.Effect<boolean, CacheError.CacheError>
+  ) => Effect.Effect<void, CacheError.CacheError>
 }
 
 /**
@@ -50,7 +52,7 @@ export const make = Effect.fnUntraced(function* (clock: ClockKind) {
   const prefix = `contract-${crypto.randomUUID()}`
   const keys = new Set<string>()
   const key = (...parts: ReadonlyArray<string>) => {
-    const key = `${prefix}:${CacheKey.fromParts(parts)}`
+    const key = `${prefix}:${CacheKey.fromParts(parts).encoded}`
     keys.add(key)
     return key
   }
@@ -58,7 +60,8 @@ export const make = Effect.fnUntraced(function* (clock: ClockKind) {
   yield* Effect.addFinalizer(() => Effect.ignore(backend.deleteMany([...keys])))
 
   const eventually = Effect.fnUntraced(function* (condition: Effect.Effect<boolean, CacheError.CacheError>) {
-    const [attempts, pause] = clock === "live" ? [LIVE_ATTEMPTS, Effect.sleep(LIVE_PAUSE)] : [TEST_TURNS, Effect.yieldNow]
+    const [attempts, pause] =
+      clock === "live" ? [LIVE_ATTEMPTS, Effect.sleep(LIVE_PAUSE)] : [TEST_TURNS, Effect.yieldNow]
     for (let attempt = 0; attempt < attempts; attempt++) {
       if (yield* condition) return
       yield* pause

@@ -1,0 +1,104 @@
+/**
+ * A worker process, seen from the test that started it.
+ */
+import { type ChildProcess, fork } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { Deferred, Effect, Schema } from "effect"
+import type * as History from "./History.ts"
+import * as Orders from "./Orders.ts"
+
+/** A worker did not do what was ordered, or is gone. */
+export class ProcessError extends Schema.TaggedError<ProcessError>()("ProcessError", { message: Schema.String }) {}
+
+export interface Process {
+  readonly name: string
+  /** Done when the worker has done it. */
+  readonly order: (order: Orders.Order) => Effect.Effect<void, ProcessError>
+  /** What happened so far. */
+  readonly report: Effect.Effect<Orders.Report, ProcessError>
+  /** The writes that were acknowledged to it, also when it is dead. */
+  readonly acknowledged: () => ReadonlyArray<History.Write>
+  /** SIGSTOP. */
+  readonly pause: Effect.Effect<void>
+  /** SIGCONT. */
+  readonly resume: Effect.Effect<void>
+  /** SIGKILL; done when it is gone. */
+  readonly kill: Effect.Effect<void>
+  /** Done when it has ended by itself, with its exit code. */
+  readonly ended: Effect.Effect<number | null>
+}
+
+const WORKER = fileURLToPath(new URL("worker.ts", import.meta.url))
+
+const decode = Schema.decodeUnknownSync(Orders.FromWorker)
+
+type Answer = Extract<Orders.FromWorker, { readonly id: number }>
+
+/** Starts a worker; done when it listens. It is killed when the scope closes. */
+export const make = Effect.fnUntraced(function* (name: string) {
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() => fork(WORKER, [name], { execArgv: [], serialization: "advanced" })),
+    kill
+  )
+  const ready = yield* Deferred.make<void, ProcessError>()
+  const answers = new Map<number, (answer: Effect.Effect<Answer, ProcessError>) => void>()
+  const acknowledged: Array<History.Write> = []
+  let lastId = 0
+
+  child.on("message", (raw) => {
+    const message = decode(raw)
+    if (message._tag === "Ready") Deferred.doneUnsafe(ready, Effect.void)
+    else if (message._tag === "Acknowledged") acknowledged.push(message.write)
+    else {
+      answers.get(message.id)?.(message._tag === "Failed" ? failure(message.message) : Effect.succeed(message))
+      answers.delete(message.id)
+    }
+  })
+  child.on("error", ({ message }) => Deferred.doneUnsafe(ready, failure(message)))
+  child.on("exit", (code, signal) => {
+    const gone = failure(`worker ${name} ended with ${code ?? signal}`)
+    Deferred.doneUnsafe(ready, gone)
+    for (const answer of answers.values()) answer(gone)
+  })
+
+  const ask = (order: Orders.Order) =>
+    Effect.callback<Answer, ProcessError>((resume) => {
+      if (!child.connected) return resume(failure(`worker ${name} is gone`))
+      const id = ++lastId
+      answers.set(id, resume)
+      child.send({ id, order })
+    })
+
+  yield* Deferred.await(ready)
+  const self: Process = {
+    name,
+    order: (order) => Effect.asVoid(ask(order)),
+    report: Effect.flatMap(ask({ _tag: "Report" }), (answer) =>
+      answer._tag === "Reported" ? Effect.succeed(answer.report) : failure("no report")
+    ),
+    acknowledged: () => acknowledged,
+    pause: Effect.sync(() => void child.kill("SIGSTOP")),
+    resume: Effect.sync(() => void child.kill("SIGCONT")),
+    kill: kill(child),
+    ended: Effect.map(gone(child), () => child.exitCode)
+  }
+  return self
+})
+
+const failure = (message: string) => Effect.fail(new ProcessError({ message }))
+
+const isGone = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
+
+const gone = (child: ChildProcess) =>
+  Effect.callback<void>((resume) => {
+    if (isGone(child)) return resume(Effect.void)
+    const onExit = () => resume(Effect.void)
+    child.once("exit", onExit)
+    return Effect.sync(() => child.off("exit", onExit))
+  })
+
+const kill = (child: ChildProcess) =>
+  Effect.andThen(
+    Effect.sync(() => void (isGone(child) || child.kill("SIGKILL"))),
+    gone(child)
+  )

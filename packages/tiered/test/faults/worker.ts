@@ -1,0 +1,118 @@
+/**
+ * A process with a cache of its own, which does what its parent orders: `node worker.ts name`, with a channel for messages.
+ */
+import { CacheBackend } from "@tiercache/core"
+import { LruStore } from "@tiercache/memory-backend"
+import { RedisBackend } from "@tiercache/redis-backend"
+import { TieredBackend } from "@tiercache/tiered"
+import { Duration, Effect, Fiber, Layer, ManagedRuntime, Schema } from "effect"
+import * as Orders from "./Orders.ts"
+import { Recorder } from "./Recorder.ts"
+import * as SharedClock from "./SharedClock.ts"
+import * as Workload from "./Workload.ts"
+
+const name = process.argv[2] ?? "worker"
+const accidents: Array<string> = []
+const onAccident = (kind: string) => (reason: unknown) => accidents.push(`${kind}: ${String(reason)}`)
+process.on("unhandledRejection", onAccident("unhandled rejection"))
+process.on("uncaughtException", onAccident("uncaught exception"))
+
+const send = (message: Orders.FromWorker): void => {
+  if (process.connected) process.send?.(message)
+}
+
+const cacheLayer = ({ busUrl, commandTimeoutMillis, stalenessMillis, url }: typeof Orders.Open.Type) =>
+  TieredBackend.layer({ staleness: Duration.millis(stalenessMillis) }).pipe(
+    Layer.provide(
+      Layer.merge(
+        RedisBackend.layer({ url, busUrl, commandTimeout: Duration.millis(commandTimeoutMillis) }),
+        LruStore.layer()
+      )
+    )
+  )
+
+/** An open cache. */
+const open = async (order: typeof Orders.Open.Type) => {
+  const runtime = ManagedRuntime.make(cacheLayer(order))
+  const backend = await runtime.runPromise(CacheBackend.CacheBackend)
+  const recorder = new Recorder(name, backend, order.commandTimeoutMillis, (write) =>
+    send({ _tag: "Acknowledged", write })
+  )
+  return { runtime, backend, recorder, loads: new Set<Fiber.Fiber<never>>() }
+}
+
+let session: Awaited<ReturnType<typeof open>> | undefined
+
+const carryOut = async (id: number, order: Orders.Order): Promise<void> => {
+  if (order._tag === "Open") {
+    session = await open(order)
+    return
+  }
+  if (session === undefined) throw new Error("there is no cache yet")
+  const { backend, loads, recorder, runtime } = session
+  switch (order._tag) {
+    case "Load":
+      loads.add(runtime.runFork(Workload.run(recorder, order)))
+      return
+    case "Stop":
+      await runtime.runPromise(Fiber.interruptAll(loads))
+      loads.clear()
+      return
+    case "Script":
+      await runtime.runPromise(runScript(recorder, order))
+      return
+    case "Block":
+      await runtime.runPromise(block(recorder, order))
+      return
+    case "Look":
+      await runtime.runPromise(Effect.forEach(order.keys, (key) => recorder.look(key), { concurrency: 20 }))
+      return
+    case "Report":
+      send({ _tag: "Reported", id, report: reportOf(backend, recorder) })
+      return
+    case "Close":
+      await runtime.dispose()
+  }
+}
+
+const runScript = (recorder: Recorder, { steps }: typeof Orders.Script.Type) =>
+  Effect.forEach(
+    steps,
+    ({ at, operation }) =>
+      Effect.suspend(() => Effect.delay(recorder.run(operation), Duration.millis(Math.max(0, at - SharedClock.now())))),
+    { concurrency: "unbounded", discard: true }
+  )
+
+const block = (recorder: Recorder, { millis, reads }: { readonly millis: number; readonly reads: ReadonlyArray<string> }) =>
+  Effect.suspend(() => {
+    const end = SharedClock.now() + millis
+    while (SharedClock.now() < end) {
+      // on purpose
+    }
+    for (const key of reads) recorder.peek(key)
+    return Effect.forEach(reads, (key) => recorder.get(key), { concurrency: "unbounded", discard: true })
+  })
+
+const reportOf = (backend: CacheBackend.CacheBackend["Service"], recorder: Recorder): Orders.Report => {
+  const { coherence } = backend.stats()
+  if (coherence === undefined) throw new Error("this backend is not tiered")
+  return { ...recorder.history(), stats: coherence, accidents }
+}
+
+const decode = Schema.decodeUnknownSync(Orders.ToWorker)
+
+process.on("message", (message) => {
+  const { id, order } = decode(message)
+  carryOut(id, order).then(
+    () => {
+      send({ _tag: "Done", id })
+      if (order._tag === "Close") process.disconnect()
+    },
+    (error: unknown) => send({ _tag: "Failed", id, message: String(error) })
+  )
+})
+// after `Close`, nothing must keep the process alive; before it, the parent is gone
+process.on("disconnect", () => {
+  if (session?.backend.stats().coherence?.state !== "closed") process.exit(1)
+})
+send({ _tag: "Ready" })
