@@ -13,7 +13,7 @@ export interface Convergence {
   readonly elapsed: number
 }
 
-export interface Difference {
+interface Difference {
   readonly process: string
   readonly symbols: ReadonlyArray<string>
 }

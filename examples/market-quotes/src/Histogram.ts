@@ -17,7 +17,7 @@ export interface Histogram {
 }
 
 /** In the unit of what was recorded. */
-export interface Summary {
+interface Summary {
   readonly p50: number
   readonly p99: number
   readonly max: number

@@ -51,7 +51,7 @@ const GAP = "   "
 const TIME_WIDTH = 7
 
 /** The names of the columns, each as wide as what the processes of this frame put below it. */
-export const header = (frame: Frame): string => {
+const header = (frame: Frame): string => {
   const columns = COLUMNS.map(({ cell, name, width }) => {
     const cells = frame.rows.filter((row) => cell(row) !== undefined).length
     return (name === "price" ? frame.symbol : name).padEnd(width * cells + (cells - 1))
@@ -65,6 +65,6 @@ export const line = (frame: Frame): string => {
     frame.rows.flatMap((row) => cell(row)?.padStart(width) ?? []).join(" ")
   )
   const errors = frame.rows.reduce((sum, row) => sum + row.errors, 0)
-  const remark = errors === 0 ? [] : [`${Format.count(errors)} errors`]
+  const remark = errors === 0 ? [] : [`errors: ${Format.count(errors)}`]
   return [Format.seconds(frame.elapsed).padStart(TIME_WIDTH), ...columns, ...remark].join(GAP)
 }

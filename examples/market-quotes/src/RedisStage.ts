@@ -34,10 +34,11 @@ export const open = async (url: string, { rate, readers }: Options, prices: Stoc
   await Promise.all(children.map(({ ready }) => ready))
 
   const opened = opening.move()
+  const reports = () => children.flatMap(({ report }) => report() ?? [])
   return {
     description: `tiered backend, ${children.length} processes, Redis at ${new URL(url).host}`,
     start: () => children.forEach(({ start }) => start()),
-    reports: () => children.flatMap(({ report }) => report() ?? []),
+    reports: () => (reports().length === children.length ? reports() : []),
     stop: async () => {
       await feeder.stop()
       await Promise.all(others.map(({ stop }) => stop()))

@@ -8,7 +8,7 @@ export interface Stage extends AsyncDisposable {
   /** For the headline: which backend, and how many processes. */
   readonly description: string
   readonly start: () => void
-  /** The newest report of each process, the feeder's first. */
+  /** The newest report of each process, the feeder's first; none before all have made one. */
   readonly reports: () => ReadonlyArray<Report>
   /** Ends the feed, then the readers. */
   readonly stop: () => Promise<void>

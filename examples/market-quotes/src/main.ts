@@ -15,7 +15,7 @@ const EXIT_FAILED = 1
 const EXIT_WRONG_OPTIONS = 2
 
 /** The exit code that shells expect after a signal. */
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
+const EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 
 const displayFor = ({ json }: Options.Options): Display => {
   if (json) return JsonDisplay.make(process.stdout)
@@ -30,7 +30,7 @@ const displayFor = ({ json }: Options.Options): Display => {
 const interruption = (): Promise<number> =>
   new Promise((resolve) => {
     process.stdout.on("error", () => resolve(EXIT_FAILED))
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const) {
       process.once(signal, () => {
         process.once(signal, () => process.exit(EXIT_CODES[signal]))
         resolve(EXIT_CODES[signal])

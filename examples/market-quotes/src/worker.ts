@@ -14,10 +14,9 @@ let cleanUp = async (): Promise<void> => {}
 
 // Ctrl-C reaches every process of the terminal; the parent decides what follows from it
 process.on("SIGINT", () => {})
-process.on("disconnect", async () => {
+process.on("disconnect", () => {
   clearInterval(reporting)
-  await cleanUp()
-  process.exit()
+  void cleanUp().finally(() => process.exit())
 })
 
 const send = (message: Protocol.Message): void => {

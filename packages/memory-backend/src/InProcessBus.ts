@@ -94,7 +94,7 @@ export const make: Effect.Effect<InProcessBus, never, Scope.Scope> = Effect.gen(
   const enqueue = (receivers: Delivery["receivers"], notify: Delivery["notify"]) => {
     if (receivers.length === 0) return
     const delay = faults.delay === undefined ? 0 : Duration.toMillis(faults.delay)
-    pending.push({ notify, receivers, dueAt: Math.max(now() + delay, pending.at(-1)?.dueAt ?? 0) })
+    pending.push({ notify, receivers, dueAt: now() + delay })
     deliverDue()
   }
 

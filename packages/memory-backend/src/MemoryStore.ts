@@ -21,7 +21,7 @@ export interface Held<out State> {
   readonly goneAfter: number
 }
 
-/** Nothing of it returns what has expired. */
+/** Except for `keys`, nothing of it tells of what has expired. */
 export interface MemoryStore {
   /** Milliseconds of the monotonic clock that all deadlines are measured with. */
   readonly now: MonotonicClock.Now
@@ -38,7 +38,7 @@ export interface MemoryStore {
   readonly hold: (key: string, held: Held<unknown>) => void
   /** Whether there was anything. */
   readonly delete: (key: string) => boolean
-  /** The keys of the living entries and states, at this moment. */
+  /** All keys at this moment, those included that have expired and were not met since. */
   readonly keys: () => ReadonlyArray<string>
   readonly stats: () => LocalStore.Stats
   /** How many states there are. */
@@ -91,11 +91,8 @@ export const make = Effect.fnUntraced(function* (
       states.set(key, held)
       sweepStates()
     },
-    delete: (key) => {
-      const existed = goneAfter(key) !== undefined
-      return (entries.delete(key) || states.delete(key)) && existed
-    },
-    keys: () => [...entries.keys(), ...states.keys()].filter((key) => goneAfter(key) !== undefined),
+    delete: (key) => goneAfter(key) !== undefined && (entries.delete(key) || states.delete(key)),
+    keys: () => [...entries.keys(), ...states.keys()],
     stats: entries.stats,
     stateCount: () => states.size
   }

@@ -150,6 +150,22 @@ describe("InProcessBus", () => {
   )
 
   it.effect(
+    "a listener that left hears nothing, not even what is under way",
+    Effect.fnUntraced(function* () {
+      const { a, bus, heardByA } = yield* pair
+      const scope = yield* Scope.make()
+      const heard = yield* Scope.provide(listen(a), scope)
+      bus.setFaults({ delay: "1 second" })
+      a.publish("set", ["under way"])
+      yield* Scope.close(scope, Exit.void)
+      a.publish("set", ["x"])
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(heard, ["connected"])
+      assert.deepStrictEqual(heardByA, ["connected", "a: set under way", "a: set x"])
+    })
+  )
+
+  it.effect(
     "listeners and members leave with their scopes",
     Effect.fnUntraced(function* () {
       const { a, bus, heardByA } = yield* pair

@@ -73,6 +73,26 @@ describe("values in memory", () => {
   )
 
   test(
+    "stay if they are read: the longest unused is evicted first",
+    Effect.fnUntraced(function* (backend) {
+      for (const key of ["x:a", "x:b", "x:c"]) yield* backend.set(key, Codec.msgpack, key, TTL)
+      yield* backend.get("x:a", Codec.msgpack)
+      backend.peek("x:b", Codec.msgpack)
+      // these are no reads
+      yield* backend.has("x:c")
+      yield* backend.ttl("x:c")
+      yield* Stream.runDrain(backend.scan(KeyPattern.make("x", "c")))
+      yield* backend.set("x:d", Codec.msgpack, "x:d", TTL)
+      assert.isUndefined(backend.peek("x:c", Codec.msgpack))
+      assert.deepStrictEqual(
+        ["x:a", "x:b", "x:d"].map((key) => backend.peek(key, Codec.msgpack)),
+        ["x:a", "x:b", "x:d"]
+      )
+    }),
+    { maxEntries: 3 }
+  )
+
+  test(
     "are counted on in JSON too, and stay JSON",
     Effect.fnUntraced(function* (backend) {
       const codec = Codec.schemaJson(Schema.Int)

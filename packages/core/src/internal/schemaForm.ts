@@ -151,6 +151,9 @@ const describe = (issue: SchemaIssue.Issue, names: ReadonlySet<PropertyKey>): st
 }
 
 const formatter = SchemaIssue.makeFormatterStandardSchemaV1({
-  leafHook: (issue) => (issue._tag === "InvalidValue" ? "Expected a valid value" : SchemaIssue.defaultLeafHook(issue)),
+  leafHook: (issue) =>
+    issue._tag === "InvalidValue" || issue._tag === "Forbidden"
+      ? "Expected a valid value"
+      : SchemaIssue.defaultLeafHook(issue),
   checkHook: () => undefined
 })

@@ -48,7 +48,7 @@ export const runScript = <State, Args, Reply>(
   )
 
   for (const [key, held] of written) {
-    if (held === undefined || held.goneAfter <= now) store.delete(key)
+    if (held === undefined) store.delete(key)
     else store.hold(key, held)
   }
   return reply

@@ -47,6 +47,8 @@ export const Order = Schema.Union([
   Script,
   /** Keeps the event loop busy, and reads before anything that arrived meanwhile is handled. */
   Schema.TaggedStruct("Block", { millis: Schema.Finite, reads: Schema.Array(Schema.String) }),
+  /** Waits until L1 is trusted and no write is in doubt. */
+  Schema.TaggedStruct("Settle", {}),
   /** Asks for each key what it sees, and what L2 has. */
   Schema.TaggedStruct("Look", { keys: Schema.Array(Schema.String) }),
   Schema.TaggedStruct("Report", {}),

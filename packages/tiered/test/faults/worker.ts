@@ -11,6 +11,8 @@ import { Recorder } from "./Recorder.ts"
 import * as SharedClock from "./SharedClock.ts"
 import * as Workload from "./Workload.ts"
 
+type Backend = CacheBackend.CacheBackend["Service"]
+
 const name = process.argv[2] ?? "worker"
 const accidents: Array<string> = []
 const onAccident = (kind: string) => (reason: unknown) => accidents.push(`${kind}: ${String(reason)}`)
@@ -43,36 +45,40 @@ const open = async (order: typeof Orders.Open.Type) => {
 
 let session: Awaited<ReturnType<typeof open>> | undefined
 
-const carryOut = async (id: number, order: Orders.Order): Promise<void> => {
+/** A report, if that was ordered. */
+const carryOut = async (order: Orders.Order): Promise<Orders.Report | undefined> => {
   if (order._tag === "Open") {
     session = await open(order)
-    return
+    return undefined
   }
   if (session === undefined) throw new Error("there is no cache yet")
   const { backend, loads, recorder, runtime } = session
   switch (order._tag) {
     case "Load":
       loads.add(runtime.runFork(Workload.run(recorder, order)))
-      return
+      break
     case "Stop":
       await runtime.runPromise(Fiber.interruptAll(loads))
       loads.clear()
-      return
+      break
     case "Script":
       await runtime.runPromise(runScript(recorder, order))
-      return
+      break
     case "Block":
       await runtime.runPromise(block(recorder, order))
-      return
+      break
+    case "Settle":
+      await runtime.runPromise(settle(backend))
+      break
     case "Look":
       await runtime.runPromise(Effect.forEach(order.keys, (key) => recorder.look(key), { concurrency: 20 }))
-      return
+      break
     case "Report":
-      send({ _tag: "Reported", id, report: reportOf(backend, recorder) })
-      return
+      return { ...recorder.history(), stats: coherenceOf(backend), accidents }
     case "Close":
       await runtime.dispose()
   }
+  return undefined
 }
 
 const runScript = (recorder: Recorder, { steps }: typeof Orders.Script.Type) =>
@@ -93,19 +99,29 @@ const block = (recorder: Recorder, { millis, reads }: { readonly millis: number;
     return Effect.forEach(reads, (key) => recorder.get(key), { concurrency: "unbounded", discard: true })
   })
 
-const reportOf = (backend: CacheBackend.CacheBackend["Service"], recorder: Recorder): Orders.Report => {
+/** Waits until L1 is read again, and no write is in doubt. */
+const settle = (backend: Backend) =>
+  Effect.repeat(
+    Effect.delay(
+      Effect.sync(() => coherenceOf(backend)),
+      "10 millis"
+    ),
+    { until: ({ state, unacknowledged }) => state === "trusted" && unacknowledged === 0 }
+  )
+
+const coherenceOf = (backend: Backend): CacheBackend.CoherenceStats => {
   const { coherence } = backend.stats()
   if (coherence === undefined) throw new Error("this backend is not tiered")
-  return { ...recorder.history(), stats: coherence, accidents }
+  return coherence
 }
 
 const decode = Schema.decodeUnknownSync(Orders.ToWorker)
 
 process.on("message", (message) => {
   const { id, order } = decode(message)
-  carryOut(id, order).then(
-    () => {
-      send({ _tag: "Done", id })
+  carryOut(order).then(
+    (report) => {
+      send(report === undefined ? { _tag: "Done", id } : { _tag: "Reported", id, report })
       if (order._tag === "Close") process.disconnect()
     },
     (error: unknown) => send({ _tag: "Failed", id, message: String(error) })
