@@ -16,6 +16,14 @@ export const run = async (
   prices: StockPrices,
   signal: AbortSignal
 ): Promise<boolean> => {
+  display.begin({
+    symbols,
+    prices: [...prices.values()].reduce((sum, { length }) => sum + length, 0),
+    stage: stage.description
+  })
+  await stage.start()
+  signal.throwIfAborted()
+
   const live = Frame.makeLive()
   const startedAt = performance.now()
   const elapsed = () => (performance.now() - startedAt) / 1000
@@ -26,12 +34,6 @@ export const run = async (
     rows
   })
 
-  display.begin({
-    symbols,
-    prices: [...prices.values()].reduce((sum, { length }) => sum + length, 0),
-    stage: stage.description
-  })
-  stage.start()
   for (let next = 0; next < seconds;) {
     next = Math.min(next + display.interval / 1000, seconds)
     await setTimeout(Math.max(0, next - elapsed()) * 1000, undefined, { signal })

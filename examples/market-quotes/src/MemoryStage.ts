@@ -19,7 +19,9 @@ export const open = async ({ rate, readers }: Options, prices: StockPrices): Pro
   const failure = Promise.withResolvers<never>()
   return {
     description: "memory backend, one process; REDIS_URL is not set",
-    start: () => void participant.run().catch(failure.reject),
+    start: async () => {
+      participant.run().catch(failure.reject)
+    },
     reports: () => [participant.report()],
     stop: participant.stop,
     converge: async () => undefined,

@@ -21,8 +21,8 @@ export class OptionError extends Error {
 const DEFAULTS = { seconds: 8, readers: 2, rate: 500 } as const
 
 export const help = (symbols: ReadonlyArray<string>): string => `
-Replays real stock prices as a live feed of quotes into a cache, and reads them
-back as fast as it can.
+Replays real stock prices as a live feed of quotes into a cache, and shows how
+readers follow it.
 
   npx pnpm@12 start [options]
   node examples/market-quotes/src/main.ts [options]

@@ -10,12 +10,10 @@ import type { View } from "./Report.ts"
 import type { Stage } from "./Stage.ts"
 import type { StockPrices } from "./StockPrices.ts"
 
-/** Starts the processes, and waits until all are ready. Rejects with one readable line if Redis cannot be used. */
+/** Connects to Redis; the other processes begin with `start`. Rejects with one readable line if Redis cannot be used. */
 export const open = async (url: string, { rate, readers }: Options, prices: StockPrices): Promise<Stage> => {
-  const symbols = [...prices.keys()]
   const prefix = `tiercache-demo-${randomUUID().slice(0, 8)}`
   await using opening = new AsyncDisposableStack()
-
   // the parent looks into Redis itself: that is what the L1s of the others are compared with
   const cache = await createCache({ backend: "redis", prefix, redis: { url } }).catch((error: Error) => {
     throw new Error(`REDIS_URL: ${error.message}`, { cause: error })
@@ -23,28 +21,40 @@ export const open = async (url: string, { rate, readers }: Options, prices: Stoc
   opening.defer(cache.close)
   const { healthy, problem } = await cache.health()
   if (!healthy) throw new Error(problem)
-
-  opening.defer(() => deleteAll(cache, prefix))
-  const job = { prefix, symbols }
-  const feeder = opening.use(Child.open({ ...job, name: "feeder", rate, readers: 0 }))
-  const others = Array.from({ length: readers }, (_, index) =>
-    opening.use(Child.open({ ...job, name: `reader ${index + 1}`, rate: 0, readers: 1 }))
-  )
-  const children = [feeder, ...others]
-  await Promise.all(children.map(({ ready }) => ready))
-
   const opened = opening.move()
+  opened.defer(() => deleteAll(cache, prefix))
+
+  const symbols = [...prices.keys()]
+  const jobs = [
+    { name: "feeder", prefix, symbols, rate, readers: 0 },
+    ...Array.from({ length: readers }, (_, index) => ({
+      name: `reader ${index + 1}`,
+      prefix,
+      symbols,
+      rate: 0,
+      readers: 1
+    }))
+  ]
+  const failure = Promise.withResolvers<never>()
+  let children: ReadonlyArray<Child.Child> = []
   const reports = () => children.flatMap(({ report }) => report() ?? [])
+
   return {
-    description: `tiered backend, ${children.length} processes, Redis at ${new URL(url).host}`,
-    start: () => children.forEach(({ start }) => start()),
+    description: `tiered backend, ${jobs.length} processes, Redis at ${new URL(url).host}`,
+    start: async () => {
+      children = jobs.map((job) => opened.use(Child.open(job)))
+      for (const child of children) child.failure.catch(failure.reject)
+      await Promise.all(children.map(({ ready }) => ready))
+      children.forEach(({ start }) => start())
+    },
     reports: () => (reports().length === children.length ? reports() : []),
     stop: async () => {
-      await feeder.stop()
+      const [feeder, ...others] = children
+      await feeder?.stop()
       await Promise.all(others.map(({ stop }) => stop()))
     },
     converge: () => Convergence.reach(() => viewOf(cache, symbols), children),
-    failure: Promise.race(children.map(({ failure }) => failure)),
+    failure: failure.promise,
     [Symbol.asyncDispose]: () => opened.disposeAsync()
   }
 }

@@ -7,7 +7,8 @@ import type { Report } from "./Report.ts"
 export interface Stage extends AsyncDisposable {
   /** For the headline: which backend, and how many processes. */
   readonly description: string
-  readonly start: () => void
+  /** Resolves when everybody has begun. */
+  readonly start: () => Promise<void>
   /** The newest report of each process, the feeder's first; none before all have made one. */
   readonly reports: () => ReadonlyArray<Report>
   /** Ends the feed, then the readers. */

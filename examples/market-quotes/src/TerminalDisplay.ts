@@ -50,6 +50,7 @@ export const make = (terminal: Terminal): Display => {
     interval: INTERVAL,
     begin: (given) => {
       headline = given
+      draw([...shortTitle(headline, width(), paint), "", "starting ..."])
     },
     show: (frame) => draw(live(headline, frame, width(), paint).slice(0, (terminal.rows || DEFAULT_ROWS) - 1)),
     end: (summary) => {
@@ -71,12 +72,15 @@ export const make = (terminal: Terminal): Display => {
 
 /** The lines of the view. None is longer than the width, or the terminal would wrap it. */
 export const live = (headline: Headline, frame: Frame, width: number, paint: Paint.Paint): ReadonlyArray<string> => [
-  ...title(headline, paint).map((line) => shorten(line, width)),
+  ...shortTitle(headline, width, paint),
   "",
   bar(frame, width, paint),
   "",
   ...Table.render(frame, width, paint)
 ]
+
+const shortTitle = (headline: Headline, width: number, paint: Paint.Paint): ReadonlyArray<string> =>
+  title(headline, paint).map((line) => shorten(line, width))
 
 const bar = ({ elapsed, rows, seconds, symbol }: Frame, width: number, paint: Paint.Paint): string => {
   const month = rows.find(({ feeds }) => feeds)?.month

@@ -58,4 +58,6 @@ const work = async (): Promise<void> => {
   send({ _tag: "ready" })
 }
 
-work().catch(fail)
+// the parent may have gone while this file was loaded, and then nothing will tell
+if (process.connected) work().catch(fail)
+else process.exit()

@@ -8,7 +8,10 @@ import * as StockPrices from "../src/StockPrices.ts"
 const series = (symbol: string, prices: ReadonlyArray<number>) =>
   [symbol, prices.map((price, index) => ({ symbol, month: `Jan ${2000 + index}`, price }))] as const
 
-const take = (prices: StockPrices.StockPrices, count: number) => Feed.ticks(prices).take(count).toArray()
+const take = (prices: StockPrices.StockPrices, count: number) => {
+  const feed = Feed.ticks(prices)
+  return Array.from({ length: count }, () => feed.next().value)
+}
 
 describe("Feed.ticks", () => {
   it("goes round the symbols, and starts each series over by itself", () => {

@@ -42,6 +42,7 @@ describe("TerminalDisplay.live", () => {
 describe("TerminalDisplay", () => {
   it("draws over what it drew before", () => {
     const { display, read } = open(80)
+    assert.include(read(), "starting ...")
     display.show(frame)
     const height = linesOf(read()).length
     display.show(frame)
@@ -61,6 +62,7 @@ describe("TerminalDisplay", () => {
 
   it("stays within the height", () => {
     const { display, read } = open(80, 10)
+    read()
     display.show(frame)
     assert.strictEqual(linesOf(read()).length, 9)
   })

@@ -88,6 +88,8 @@ export interface CoherenceStats {
   readonly heartbeatMillis: number
   /** Age of the last announcement on arrival, in milliseconds; NaN before the first. */
   readonly lagMillis: number
+  /** Keys with reads or writes under way to the store. */
+  readonly inFlight: number
   /** Keys whose last write was not acknowledged, and that are still to be deleted. */
   readonly unacknowledged: number
   /** Keys that were deleted for that reason. */
@@ -113,40 +115,46 @@ export class CacheBackend extends Context.Service<
       codec: Codec.Codec<A>,
       options?: GetOptions
     ) => Effect.Effect<ReadonlyArray<Entry.Entry<A> | undefined>, CacheError.CacheError>
-    /** Whether it was written, which `only` may prevent. */
+    /** Whether it was written, which `only` may prevent. What was written may be evicted at once. */
     readonly set: <A>(
       key: string,
       codec: Codec.Codec<A>,
       value: A,
       options: SetOptions
     ) => Effect.Effect<boolean, CacheError.CacheError>
-    /** How many were written. A value that cannot be encoded fails the call before anything is written. Of a repeated key the last value counts. */
+    /** How many keys were written. A value that cannot be encoded fails the call before anything is written. Of a repeated key the last value counts. */
     readonly setMany: <A>(
       entries: ReadonlyArray<readonly [key: string, value: A]>,
       codec: Codec.Codec<A>,
       options: SetOptions
     ) => Effect.Effect<number, CacheError.CacheError>
-    /** Whether there was anything. */
+    /** Whether there was anything. If not, listeners of the bus are told all the same: they may hold what was evicted. */
     readonly delete: (key: string) => Effect.Effect<boolean, CacheError.CacheError>
     /** How many there were. */
     readonly deleteMany: (keys: ReadonlyArray<string>) => Effect.Effect<number, CacheError.CacheError>
     readonly has: (key: string) => Effect.Effect<boolean, CacheError.CacheError>
     /** The time left, `undefined` if there is no such key. */
     readonly ttl: (key: string) => Effect.Effect<Duration.Duration | undefined, CacheError.CacheError>
-    /** Gives an entry a new TTL, counted from now; false if there is none. */
+    /** Gives an entry a new TTL, counted from now; false if there is none. Fails with `WrongType` over a script's state. */
     readonly expire: (key: string, ttl: Ttl.Input) => Effect.Effect<boolean, CacheError.CacheError>
     /** The keys that match. A key that lives throughout the scan is listed exactly once; others may be. */
     readonly scan: (pattern: KeyPattern.KeyPattern) => Stream.Stream<string, CacheError.CacheError>
     /** How many were deleted. */
     readonly deletePattern: (pattern: KeyPattern.KeyPattern) => Effect.Effect<number, CacheError.CacheError>
-    /** The new value. Fails with `WrongType` over anything but an integer, and beyond ±(2^53 - 1). */
+    /**
+     * The new value. Fails with `WrongType` over anything but an integer, as `Codec.msgpack` or JSON text, and beyond
+     * ±(2^53 - 1).
+     */
     readonly increment: (key: string, options: IncrementOptions) => Effect.Effect<number, CacheError.CacheError>
     readonly run: <State, Args, Reply>(
       script: Script.Script<State, Args, Reply>,
       keys: ReadonlyArray<string>,
       args: Args
     ) => Effect.Effect<Reply, CacheError.CacheError>
-    /** The writes of all processes, from now on. Misses what happens while the bus is disconnected. */
+    /**
+     * The writes of all processes, from now on. Misses what happens while the bus is disconnected. A
+     * reader who falls far behind gets a `flush` in place of what it missed.
+     */
     readonly changes: Stream.Stream<Change, CacheError.CacheError>
     /** Never fails: what is wrong is in the answer. */
     readonly health: Effect.Effect<Health>

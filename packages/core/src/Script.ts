@@ -12,7 +12,13 @@
  * - Numbers above 2^31 are formatted with `string.format("%.0f", x)`: Lua's own text form loses digits.
  */
 
-/** The keys of a script in memory: what `redis.call` is to its Lua body. `index` counts from 0. */
+/**
+ * The keys of a script in memory: what `redis.call` is to its Lua body. `index` counts from 0.
+ *
+ * **Details**
+ *
+ * A state is a plain value, frozen when it is stored: a reducer stores a new one instead of changing one in place.
+ */
 export interface Slots<State> {
   readonly get: (index: number) => State | undefined
   /** Stores a state; without `ttlMillis` the key keeps the deadline it has. */

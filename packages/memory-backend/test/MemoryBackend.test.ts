@@ -93,17 +93,6 @@ describe("values in memory", () => {
   )
 
   test(
-    "are counted on in JSON too, and stay JSON",
-    Effect.fnUntraced(function* (backend) {
-      const codec = Codec.schemaJson(Schema.Int)
-      yield* backend.set("a", codec, 41, TTL)
-      assert.strictEqual(yield* backend.increment("a", TTL), 42)
-      assert.strictEqual((yield* backend.get("a", codec))?.value, 42)
-      assert.strictEqual((yield* backend.get("a", Codec.json))?.value, 42)
-    })
-  )
-
-  test(
     "that another codec cannot read are counted as unreadable",
     Effect.fnUntraced(function* (backend) {
       yield* backend.set("a", Codec.json, "text", TTL)

@@ -26,7 +26,10 @@ const ORIGIN_CHARS = Math.ceil((ORIGIN_BYTES * 4) / 3)
  */
 export type Kind = Invalidation.Kind | "missing" | "push"
 
-const LETTERS = { set: "s", push: "p", delete: "d", missing: "m", expire: "e", flush: "f" } as const satisfies Record<Kind, string>
+const LETTERS = { set: "s", push: "p", delete: "d", missing: "m", expire: "e", flush: "f" } as const satisfies Record<
+  Kind,
+  string
+>
 const KINDS: ReadonlyMap<string, Kind> = new Map([
   [LETTERS.set, "set"],
   [LETTERS.push, "push"],

@@ -92,12 +92,7 @@ class Receiver {
   /** Counts connections: an acknowledgement says nothing about the next one. */
   private epoch = 0
 
-  constructor(
-    channel: string,
-    heartbeatChannel: string,
-    clock: RedisClock.RedisClock,
-    now: MonotonicClock.Now
-  ) {
+  constructor(channel: string, heartbeatChannel: string, clock: RedisClock.RedisClock, now: MonotonicClock.Now) {
     this.channel = channel
     this.heartbeatChannel = heartbeatChannel
     this.clock = clock

@@ -84,7 +84,9 @@ export const keepFresh = (clock: RedisClock, connection: RedisConnection.RedisCo
     Effect.andThen(
       Effect.suspend(() => {
         connection.prepareAgain()
-        return ++seconds % REFRESH_SECONDS === 0 ? Effect.ignore(connection.command("time", clock.refresh)) : Effect.void
+        return ++seconds % REFRESH_SECONDS === 0
+          ? Effect.ignore(connection.command("time", clock.refresh))
+          : Effect.void
       })
     ),
     Effect.forever

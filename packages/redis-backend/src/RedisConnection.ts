@@ -6,6 +6,7 @@
  * The connection fails fast and recovers alone: while there is none, commands fail with `Unavailable` at once instead of
  * waiting in a queue, and it reconnects for as long as it is open. Nothing it does ends in an unhandled rejection.
  */
+import type { Writable } from "node:stream"
 import type { ConnectionOptions } from "node:tls"
 import { CacheError, type Ttl } from "@tiercache/core"
 import { Deferred, Effect, type Scope } from "effect"
@@ -140,7 +141,10 @@ const planOfUrl = (options: UrlOptions, timeouts: redisOptions.Timeouts): Plan =
 
 const planOfClient = ({ busUrl, client }: ClientOptions, timeouts: redisOptions.Timeouts): Plan => {
   const { db, host, keyPrefix, name, path, port } = client.options
-  if (keyPrefix) throw invalid("the given client has a keyPrefix, which SCAN and messages do not know: give the cache a prefix instead")
+  if (keyPrefix)
+    throw invalid(
+      "the given client has a keyPrefix, which SCAN and messages do not know: give the cache a prefix instead"
+    )
   if (client.isCluster) throw invalid("the given client is a cluster, which is not supported yet")
   const endpoint = path ?? (name ? `sentinel group ${name}` : `${host}:${port}`)
   const failFast = redisOptions.failFast(timeouts)
@@ -173,6 +177,13 @@ const silenced = (client: Redis): Redis => client.on("error", () => {})
 /** ioredis-mock has no `status`. */
 const isReady = (client: Redis): boolean =>
   client.status === "ready" || (client.status === undefined && Reflect.get(client, "connected") === true)
+
+/** The commands of one turn of the event loop leave in one write: the system call costs more than all else about a command. */
+const joinWrites = (stream: Writable | undefined): void => {
+  if (stream === undefined || stream.writableCorked > 0) return
+  stream.cork()
+  process.nextTick(() => stream.uncork())
+}
 
 /** Follows a client, and lets commands through while it has a connection that was prepared. */
 class Gate {
@@ -214,6 +225,7 @@ class Gate {
   ): Effect.Effect<A, CacheError.CacheError> {
     return Effect.callback((resume) => {
       if (!this.isOpen) return resume(Effect.fail(redisError.notConnected(operation, endpoint, this.problem)))
+      joinWrites(this.client.stream)
       send(this.client).then(
         (reply) => resume(Effect.succeed(reply)),
         (error: unknown) => resume(Effect.fail(redisError.toCacheError(operation, endpoint, error, this.problem)))

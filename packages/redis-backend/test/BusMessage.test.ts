@@ -3,7 +3,15 @@ import { Envelope } from "@tiercache/core"
 import { BusMessage } from "@tiercache/redis-backend"
 import * as fc from "fast-check"
 
-const UNKNOWN = { origin: "", kind: "flush", keys: [], writeId: 0, sentAt: NaN, pushed: undefined, isChange: true }
+const UNKNOWN: BusMessage.BusMessage = {
+  origin: "",
+  kind: "flush",
+  keys: [],
+  writeId: 0,
+  sentAt: NaN,
+  pushed: undefined,
+  isChange: true
+}
 
 const key = fc.string({ unit: "binary" })
 const millis = fc.integer({ min: 0, max: 2 ** 48 - 1 })
@@ -25,7 +33,11 @@ describe("BusMessage", () => {
       fc.property(kind, fc.array(key), fc.nat(), millis, (kind, keys, writeId, sentAt) => {
         const { header, origin } = head(kind, writeId, sentAt)
         assert.deepStrictEqual(BusMessage.decode(BusMessage.encode(header, keys)), {
-          ...{ origin, kind, keys, writeId, sentAt },
+          origin,
+          kind,
+          keys,
+          writeId,
+          sentAt,
           pushed: undefined,
           isChange: true
         })
@@ -72,7 +84,8 @@ describe("BusMessage", () => {
   it("takes another version, another kind and a message cut short for a flush", () => {
     const { header } = head("set")
     const bytes = BusMessage.encode(header, ["key", "other"])
-    const changed = (index: number, char: string) => Buffer.concat([bytes.subarray(0, index), Buffer.from(char), bytes.subarray(index + 1)])
+    const changed = (index: number, char: string) =>
+      Buffer.concat([bytes.subarray(0, index), Buffer.from(char), bytes.subarray(index + 1)])
     assert.deepStrictEqual(BusMessage.decode(changed(0, "2")), UNKNOWN)
     assert.deepStrictEqual(BusMessage.decode(changed(1, "?")), UNKNOWN)
     assert.deepStrictEqual(BusMessage.decode(changed(1, "z")), UNKNOWN)

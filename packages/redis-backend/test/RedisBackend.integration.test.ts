@@ -105,7 +105,10 @@ layer(withServer, { excludeTestServices: true })("RedisBackend over what others 
       yield* Effect.promise(() => Promise.all([client.set(text, "text"), client.set(future, bytes)]))
       assert.strictEqual(yield* reasonOf(backend.expire(text, LONG.ttl)), "WrongType")
       assert.isFalse(yield* backend.expire(future, LONG.ttl))
-      assert.deepStrictEqual(yield* Effect.promise(() => Promise.all([client.pttl(text), client.pttl(future)])), [-1, -1])
+      assert.deepStrictEqual(
+        yield* Effect.promise(() => Promise.all([client.pttl(text), client.pttl(future)])),
+        [-1, -1]
+      )
       assert.strictEqual(yield* Effect.promise(() => client.get(text)), "text")
       assert.strictEqual(yield* backend.ttl(text).pipe(Effect.map(String)), "Infinity")
     })
@@ -125,7 +128,19 @@ layer(withServer, { excludeTestServices: true })("RedisBackend over what others 
     Effect.gen(function* () {
       const { backend, client } = yield* setup
       const key = uniqueKey("digits")
-      for (const digits of ["007", "+1", "1e3", " 1", "1 ", "0x10", "-0", "-", "", "9007199254740993", "1".repeat(400)]) {
+      for (const digits of [
+        "007",
+        "+1",
+        "1e3",
+        " 1",
+        "1 ",
+        "0x10",
+        "-0",
+        "-",
+        "",
+        "9007199254740993",
+        "1".repeat(400)
+      ]) {
         const bytes = yield* envelope(Buffer.from(digits))
         yield* Effect.promise(() => client.set(key, bytes))
         assert.strictEqual(yield* reasonOf(backend.increment(key, { ...LONG, by: -1 })), "WrongType", digits)

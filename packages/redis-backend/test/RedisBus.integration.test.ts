@@ -23,7 +23,10 @@ const listen = Effect.fnUntraced(function* (bus: Invalidation.Invalidation["Serv
     onConnected: () => events.push("connected"),
     onDisconnected: () => events.push("disconnected")
   })
-  return { events, hears: (event: (events: ReadonlyArray<Event>) => boolean) => eventually(Effect.sync(() => event(events))) }
+  return {
+    events,
+    hears: (event: (events: ReadonlyArray<Event>) => boolean) => eventually(Effect.sync(() => event(events)))
+  }
 })
 
 const isConnected = (events: ReadonlyArray<Event>) =>
@@ -43,7 +46,14 @@ layer(RedisServer.layer(), { excludeTestServices: true })("RedisBus", (it) => {
       yield* Effect.forEach([writer, reader], ({ hears }) => hears(isConnected))
       const [a, b, end] = [uniqueKey("a"), uniqueKey("é"), uniqueKey("end")]
       yield* set(writer.backend, a, 1)
-      yield* writer.backend.setMany([[a, 1], [b, 2]], Codec.msgpack, LONG)
+      yield* writer.backend.setMany(
+        [
+          [a, 1],
+          [b, 2]
+        ],
+        Codec.msgpack,
+        LONG
+      )
       yield* writer.backend.expire(a, LONG.ttl)
       yield* writer.backend.increment(end, LONG)
       yield* writer.backend.deleteMany([b, a])
@@ -92,11 +102,16 @@ layer(RedisServer.layer(), { excludeTestServices: true })("RedisBus", (it) => {
       yield* hears(isConnected)
       const prefix = uniqueKey("pattern")
       const keys = Array.from({ length: 25 }, (_, index) => `${prefix}:${index}`)
-      yield* backend.setMany(keys.map((key) => [key, 1] as const), Codec.msgpack, LONG)
+      yield* backend.setMany(
+        keys.map((key) => [key, 1] as const),
+        Codec.msgpack,
+        LONG
+      )
       assert.strictEqual(yield* backend.deletePattern(KeyPattern.make(prefix, "*")), 25)
-      const deleted = () => events.flatMap((event) => (typeof event === "object" && event.kind === "delete" ? event.keys : []))
+      const deleted = () =>
+        events.flatMap((event) => (typeof event === "object" && event.kind === "delete" ? event.keys : []))
       yield* hears(() => deleted().length === 25)
-      assert.deepStrictEqual([...deleted()].sort(), [...keys].sort())
+      assert.deepStrictEqual(deleted().toSorted(), keys.toSorted())
       assert.strictEqual(messages(events).length, 1 + 3)
     })
   )
@@ -127,7 +142,7 @@ layer(RedisServer.layer(), { excludeTestServices: true })("RedisBus", (it) => {
       const { backend, events, hears } = yield* makeListening({ url })
       for (let round = 1; round <= 3; round++) {
         yield* hears(isConnected)
-        yield* Effect.promise(() => admin.client("KILL", "TYPE", "pubsub"))
+        yield* Effect.promise(() => admin.call("CLIENT", "KILL", "TYPE", "pubsub"))
         yield* hears((events) => events.filter((event) => event === "disconnected").length === round)
       }
       yield* hears(isConnected)
@@ -148,7 +163,12 @@ layer(RedisServer.layer(), { excludeTestServices: true })("RedisBus", (it) => {
       const { events, hears } = yield* makeListening({ url })
       yield* hears(isConnected)
       const good = BusMessage.encode(BusMessage.header("flush", BusMessage.makeOrigin(), 0, 0), [])
-      for (const bytes of [Buffer.from([0xff, 0x00]), Buffer.alloc(0), Buffer.from("2" + good.toString().slice(1)), good]) {
+      for (const bytes of [
+        Buffer.from([0xff, 0x00]),
+        Buffer.alloc(0),
+        Buffer.from("2" + good.toString().slice(1)),
+        good
+      ]) {
         yield* Effect.promise(() => admin.publish("tiercache:1:db0", bytes))
       }
       yield* hears((events) => messages(events).length === 4)

@@ -32,8 +32,11 @@ const operations = (backend: Backend, key = uniqueKey("a")) => {
 
 /** How each of them ends, at the same time. */
 const outcomes = (backend: Backend) =>
-  Effect.forEach(Object.entries(operations(backend)), ([name, operation]) =>
-    Effect.map(reasonOf<unknown, never>(operation), (reason) => `${name}: ${reason ?? "fine"}`), { concurrency: "unbounded" })
+  Effect.forEach(
+    Object.entries(operations(backend)),
+    ([name, operation]) => Effect.map(reasonOf<unknown, never>(operation), (reason) => `${name}: ${reason ?? "fine"}`),
+    { concurrency: "unbounded" }
+  )
 
 const assertAll = (outcomes: ReadonlyArray<string>, ...reasons: ReadonlyArray<string>) => {
   assert.strictEqual(outcomes.length, 12)
@@ -116,7 +119,11 @@ describe("a server that freezes", () => {
     Effect.gen(function* () {
       const server = yield* RedisServer.make()
       yield* server.pause
-      const backend = yield* makeBackend({ url: server.url, commandTimeout: "100 millis", connectTimeout: "200 millis" })
+      const backend = yield* makeBackend({
+        url: server.url,
+        commandTimeout: "100 millis",
+        connectTimeout: "200 millis"
+      })
       assertAll(yield* outcomes(backend), "Timeout", "Unavailable")
       yield* server.resume
       yield* eventually(works(backend))
@@ -162,7 +169,20 @@ onServer("who logs in", (it) => {
       const admin = yield* makeClient(url)
       const password = "p@ss:w/ord#?%é"
       const rules = ["on", `>${password}`, "~*", "&tiercache:*", "-@all"]
-      const commands = ["get", "mget", "exists", "pttl", "scan", "evalsha", "eval", "time", "info", "ping", "hello", "select"]
+      const commands = [
+        "get",
+        "mget",
+        "exists",
+        "pttl",
+        "scan",
+        "evalsha",
+        "eval",
+        "time",
+        "info",
+        "ping",
+        "hello",
+        "select"
+      ]
       const inScripts = ["set", "unlink", "getrange", "setrange", "pexpire", "publish", "subscribe", "client"]
       yield* Effect.promise(() =>
         admin.acl("SETUSER", "app:1", ...rules, ...[...commands, ...inScripts].map((command) => `+${command}`))
@@ -338,8 +358,9 @@ onServer("a backend that was closed", (it) => {
       const bus = Context.get(context, Invalidation.Invalidation)
       const noop = () => {}
       yield* Scope.provide(bus.subscribe({ onMessage: noop, onConnected: noop, onDisconnected: noop }), scope)
-      const connections = Effect.map(Effect.promise(() => admin.client("LIST")), (list) =>
-        String(list).split("name=leaving").length - 1
+      const connections = Effect.map(
+        Effect.promise(() => admin.client("LIST")),
+        (list) => String(list).split("name=leaving").length - 1
       )
       yield* eventually(Effect.map(connections, (count) => count === 2))
       yield* Scope.close(scope, Exit.void)

@@ -15,18 +15,16 @@ export const LONG = { ttl: "1 hour" } as const
 /** A backend over the server that the test's layer started. */
 export const backendLayer = (
   options: Partial<RedisBackend.Options> = {}
-): Layer.Layer<
-  CacheBackend.CacheBackend | Invalidation.Invalidation,
-  CacheError.CacheError,
-  RedisServer.RedisServer
-> =>
+): Layer.Layer<CacheBackend.CacheBackend | Invalidation.Invalidation, CacheError.CacheError, RedisServer.RedisServer> =>
   Layer.unwrap(
     RedisServer.RedisServer.use(({ url }) => Effect.succeed(RedisBackend.layer({ url, ...PATIENT, ...options })))
   )
 
 /** Another backend, for the life of the scope. */
 export const makeBackend = (options: RedisBackend.Options) =>
-  Effect.map(RedisBackend.make({ ...PATIENT, ...options }), (context) => Context.get(context, CacheBackend.CacheBackend))
+  Effect.map(RedisBackend.make({ ...PATIENT, ...options }), (context) =>
+    Context.get(context, CacheBackend.CacheBackend)
+  )
 
 /** A plain connection, for what the backend does not do. */
 export const makeClient = (url: string) =>

@@ -242,6 +242,7 @@ export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts,
       epochs: { ...counters.epochs },
       state: trust.state(),
       trustLapses: trust.lapses(),
+      inFlight: tokens.size(),
       unacknowledged: unacknowledged.size()
     })
   }

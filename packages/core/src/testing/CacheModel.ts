@@ -36,7 +36,7 @@ export interface Options {
 
 const DEFAULT_RUNS = 1000
 
-/** Histories at the same time, with keys of their own, where time need not be moved for each alone. */
+/** Properties that are checked at the same time, with keys of their own, where time need not be moved for each alone. */
 const LIVE_LANES = 8
 
 /**
@@ -48,21 +48,23 @@ const LIVE_LANES = 8
  * something to expire; the others do not depend on time.
  */
 export const check = Effect.fnUntraced(function* (options: Options) {
-  const backend = yield* CacheBackend.CacheBackend
-  const runPromise = Effect.runPromiseWith(yield* Effect.context<CacheBackend.CacheBackend>())
-  const lanes = options.clock === "live" ? LIVE_LANES : 1
-  const histories = fc.array(History.arbitrary(options.clock, backend.unsupported), {
-    minLength: lanes,
-    maxLength: lanes
-  })
-  const property = fc.asyncProperty(histories, (histories) =>
-    runPromise(
-      Effect.forEach(histories, (history) => live(history, options.clock), { concurrency: "unbounded", discard: true })
+  const { unsupported } = yield* CacheBackend.CacheBackend
+  const context = yield* Effect.context<CacheBackend.CacheBackend>()
+  const histories = History.arbitrary(options.clock, unsupported)
+  const lanes = options.clock === "live" && options.seed === undefined ? LIVE_LANES : 1
+  const parameters = {
+    numRuns: Math.ceil((options.runs ?? DEFAULT_RUNS) / lanes),
+    ...(options.seed === undefined ? {} : { seed: options.seed })
+  }
+  const checkLane = Effect.promise((signal) => {
+    const property = fc.asyncProperty(histories, (history) =>
+      Effect.runPromiseWith(context)(live(history, options.clock), { signal })
     )
-  )
-  const parameters = { numRuns: Math.ceil((options.runs ?? DEFAULT_RUNS) / lanes), endOnFailure: false }
-  yield* Effect.promise(() =>
-    fc.assert(property, options.seed === undefined ? parameters : { ...parameters, seed: options.seed })
+    return fc.assert(property, parameters)
+  })
+  yield* Effect.all(
+    Array.from({ length: lanes }, () => checkLane),
+    { concurrency: "unbounded", discard: true }
   )
 })
 
@@ -73,11 +75,13 @@ type Question = Exclude<History.Operation, { readonly op: "pass" }>
 const live = Effect.fnUntraced(function* (history: History.History, clock: Subject.ClockKind) {
   const subject = yield* Subject.make(clock)
   const model = new Model.Model()
-  for (const operation of history.operations) {
-    const expected = model.apply(operation)
-    yield* operation.op === "pass"
-      ? pass(subject, model, clock, operation.millis)
-      : compare(subject, clock, operation, expected)
+  for (const step of history.steps) {
+    for (const operation of step) {
+      const expected = model.apply(operation)
+      yield* operation.op === "pass"
+        ? pass(subject, model, clock, operation.millis)
+        : compare(subject, clock, operation, expected)
+    }
     if (history.checksEachStep) yield* compareContent(subject, model, clock)
   }
   yield* compareContent(subject, model, clock)

@@ -125,18 +125,26 @@ const isExecutable = (path: string): boolean => {
   }
 }
 
-const argsOf = (directory: string, port: number, { args = [], tls }: Options): ReadonlyArray<string> => [
-  ...["--bind", "127.0.0.1", "--dir", directory, "--save", "", "--appendonly", "no"],
+const argsOf = (directory: string, port: number, { args = [], tls }: Options): ReadonlyArray<string> => {
+  const own = `--bind 127.0.0.1 --appendonly no ${tls === undefined ? `--port ${port}` : `--port 0 --tls-port ${port}`}`
   // what the server says when it is ready is read from its log, which works whatever it demands of clients
-  ...["--logfile", "", "--loglevel", "notice"],
-  ...(tls === undefined ? ["--port", `${port}`] : ["--port", "0", "--tls-port", `${port}`, ...tlsArgs(tls)]),
-  ...args
-]
+  const log = ["--logfile", "", "--loglevel", "notice"]
+  return [
+    ...own.split(" "),
+    "--dir",
+    directory,
+    "--save",
+    "",
+    ...log,
+    ...(tls === undefined ? [] : tlsArgs(tls)),
+    ...args
+  ]
+}
 
-const tlsArgs = ({ certFile, keyFile }: { readonly certFile: string; readonly keyFile: string }) => [
-  ...["--tls-cert-file", certFile, "--tls-key-file", keyFile, "--tls-ca-cert-file", certFile],
-  ...["--tls-auth-clients", "no"]
-]
+const tlsArgs = ({ certFile, keyFile }: { readonly certFile: string; readonly keyFile: string }) => {
+  const files = ["--tls-cert-file", certFile, "--tls-key-file", keyFile, "--tls-ca-cert-file", certFile]
+  return [...files, "--tls-auth-clients", "no"]
+}
 
 const READY = "Ready to accept connections"
 

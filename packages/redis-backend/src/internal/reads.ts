@@ -24,7 +24,11 @@ interface Dependencies {
 export const make = ({ clock, connection, maxKeysPerCommand, now }: Dependencies): Reads => {
   let unreadable = 0
 
-  const entryOf = <A>(bytes: Buffer | null | undefined, key: string, codec: Codec.Codec<A>): Entry.Entry<A> | undefined => {
+  const entryOf = <A>(
+    bytes: Buffer | null | undefined,
+    key: string,
+    codec: Codec.Codec<A>
+  ): Entry.Entry<A> | undefined => {
     if (bytes === null || bytes === undefined) return undefined
     const envelope = Envelope.decode(bytes)
     if (envelope === undefined) return void unreadable++
@@ -33,7 +37,13 @@ export const make = ({ clock, connection, maxKeysPerCommand, now }: Dependencies
     if (goneAfter <= now()) return undefined
     const freshUntil = clock.toMonotonic(envelope.freshUntil)
     try {
-      return { value: codec.decode(envelope.payload, key), freshUntil, goneAfter, version: envelope.version, tier: "l2" }
+      return {
+        value: codec.decode(envelope.payload, key),
+        freshUntil,
+        goneAfter,
+        version: envelope.version,
+        tier: "l2"
+      }
     } catch {
       return void unreadable++
     }
@@ -58,15 +68,18 @@ export const make = ({ clock, connection, maxKeysPerCommand, now }: Dependencies
     has: (key) =>
       Effect.map(
         connection.command("has", (client) => client.exists(key)),
-        (count) => Number(count) > 0
+        (count) => numberOf(count) > 0
       ),
     ttl: (key) =>
       Effect.map(
         connection.command("ttl", (client) => client.pttl(key)),
-        (reply) => ttlOf(Number(reply))
+        (reply) => ttlOf(numberOf(reply))
       )
   }
 }
+
+/** A client that is lent may have the option `stringNumbers`. */
+const numberOf = (reply: number | string): number => Number(reply)
 
 /** PTTL answers -2 for no such key, and -1 for one that does not expire, which only others write. */
 const ttlOf = (millis: number): Duration.Duration | undefined => {

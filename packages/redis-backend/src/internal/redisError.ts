@@ -58,7 +58,9 @@ export const notConnected = (operation: string, endpoint: string, problem: strin
   CacheError.make(
     operation,
     "Unavailable",
-    problem === undefined ? `not connected to Redis at ${endpoint}` : `not connected to Redis at ${endpoint}: ${problem}`
+    problem === undefined
+      ? `not connected to Redis at ${endpoint}`
+      : `not connected to Redis at ${endpoint}: ${problem}`
   )
 
 /** One line about an error of ioredis, without anything confidential. */

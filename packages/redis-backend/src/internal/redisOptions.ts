@@ -90,23 +90,24 @@ export const connect = (
  * `socketTimeout` replaces a connection to a frozen server, which reports nothing by itself; without
  * `autoResendUnfulfilledCommands: false` a write whose reply was lost is done twice.
  */
-export const failFast = ({ commandMillis, connectMillis }: Timeouts) => ({
-  lazyConnect: false,
-  connectTimeout: connectMillis,
-  commandTimeout: commandMillis,
-  socketTimeout: commandMillis * 3,
-  // a connection that we give up holds neither its socket nor the process: the default is 2 s
-  disconnectTimeout: 0,
-  keepAlive: 5000,
-  maxRetriesPerRequest: 0,
-  autoResendUnfulfilledCommands: false,
-  autoResubscribe: false,
-  enableOfflineQueue: false,
-  enableAutoPipelining: false,
-  retryStrategy: reconnectDelayMillis,
-  // after a failover behind one address, a new connection finds the new primary
-  reconnectOnError: (error: Error) => error.message.includes("READONLY")
-}) satisfies RedisOptions
+export const failFast = ({ commandMillis, connectMillis }: Timeouts) =>
+  ({
+    lazyConnect: false,
+    connectTimeout: connectMillis,
+    commandTimeout: commandMillis,
+    socketTimeout: commandMillis * 3,
+    // a connection that we give up holds neither its socket nor the process: the default is 2 s
+    disconnectTimeout: 0,
+    keepAlive: 5000,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    enableOfflineQueue: false,
+    enableAutoPipelining: false,
+    retryStrategy: reconnectDelayMillis,
+    // after a failover behind one address, a new connection finds the new primary
+    reconnectOnError: (error: Error) => error.message.includes("READONLY")
+  }) satisfies RedisOptions
 
 /** 100 ms, doubled up to 1 s, with up to 50 ms of jitter so that processes do not come back all at once. */
 const reconnectDelayMillis = (attempt: number): number =>

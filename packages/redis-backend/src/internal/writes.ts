@@ -13,8 +13,7 @@ import * as scripts from "./scripts.ts"
 
 type Service = CacheBackend.CacheBackend["Service"]
 
-export interface Writes
-  extends Pick<Service, "set" | "setMany" | "delete" | "deleteMany" | "expire" | "increment"> {
+export interface Writes extends Pick<Service, "set" | "setMany" | "delete" | "deleteMany" | "expire" | "increment"> {
   /** Deletes in one script. */
   readonly unlink: (operation: string, keys: ReadonlyArray<string>) => Effect.Effect<number, CacheError.CacheError>
 }
@@ -119,7 +118,7 @@ export const make = ({ bus, clock, connection, maxKeysPerCommand, now }: Depende
 
     delete: (key) => Effect.map(unlink("delete", [key]), (deleted) => deleted > 0),
 
-    deleteMany: (keys) => 
+    deleteMany: (keys) =>
       sumOver(groups([...new Set(keys)], maxKeysPerCommand), (group) => unlink("deleteMany", group)),
 
     expire: (key, ttl) =>
@@ -146,7 +145,9 @@ export const make = ({ bus, clock, connection, maxKeysPerCommand, now }: Depende
 }
 
 const tooLate = (operation: string) =>
-  Effect.fail(CacheError.make(operation, "Timeout", "the command reached Redis after its deadline, and was not executed"))
+  Effect.fail(
+    CacheError.make(operation, "Timeout", "the command reached Redis after its deadline, and was not executed")
+  )
 
 const integerOf = (by: number): number => {
   if (Number.isSafeInteger(by)) return by

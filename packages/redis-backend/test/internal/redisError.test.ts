@@ -33,7 +33,10 @@ describe("errors of ioredis", () => {
       textOf("WRONGPASS invalid username-password pair or user is disabled."),
       "Redis at redis.internal:6379: wrong user name or password (WRONGPASS)"
     )
-    assert.include(textOf("ERR Error running script (call to f_2b): @user_script: 3: -OOM command not allowed"), "(OOM)")
+    assert.include(
+      textOf("ERR Error running script (call to f_2b): @user_script: 3: -OOM command not allowed"),
+      "(OOM)"
+    )
     assert.include(mapped(system("ECONNREFUSED")).message, "ECONNREFUSED")
     assert.include(
       redisError.toCacheError("get", "h:1", new Error("Connection is closed."), "ECONNREFUSED").message,

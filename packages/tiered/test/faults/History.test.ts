@@ -49,7 +49,9 @@ describe("History, bounded staleness", () => {
   it("lets a write that failed happen at any time, or never", () => {
     const failed = write(3, 20, 25, { result: "failed" })
     assert.deepEqual(rulesBroken([...writes, failed, read(2, 500), read(3, 600)]), [])
-    assert.deepEqual(rulesBroken([...writes, failed, read(3, 600), read(1, 700, { process: "q" })]), ["bounded staleness"])
+    assert.deepEqual(rulesBroken([...writes, failed, read(3, 600), read(1, 700, { process: "q" })]), [
+      "bounded staleness"
+    ])
   })
   it("lets a write that was acknowledged win over those before it that failed", () => {
     const failed = write(1, 0, 5, { result: "failed" })

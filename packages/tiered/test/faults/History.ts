@@ -175,7 +175,8 @@ const groupBy = <A>(items: ReadonlyArray<A>, keyOf: (item: A) => string): Array<
 
 const violation = (rule: Rule, message: string): ReadonlyArray<Violation> => [{ rule, message }]
 
-const nameOf = (version: Version | undefined): string => (version === undefined ? "nothing" : `${version.writer}#${version.n}`)
+const nameOf = (version: Version | undefined): string =>
+  version === undefined ? "nothing" : `${version.writer}#${version.n}`
 
 const describe = ({ end, key, op, process, start, version, ...rest }: Read | Write): string => {
   const tier = "tier" in rest && rest.tier !== undefined ? ` from ${rest.tier}` : ""

@@ -43,6 +43,7 @@ export const Script = Schema.TaggedStruct("Script", {
 export const Order = Schema.Union([
   Open,
   Load,
+  /** Ends all loads; done when what they began has settled. */
   Schema.TaggedStruct("Stop", {}),
   Script,
   /** Keeps the event loop busy, and reads before anything that arrived meanwhile is handled. */
@@ -51,6 +52,7 @@ export const Order = Schema.Union([
   Schema.TaggedStruct("Settle", {}),
   /** Asks for each key what it sees, and what L2 has. */
   Schema.TaggedStruct("Look", { keys: Schema.Array(Schema.String) }),
+  Schema.TaggedStruct("Stats", {}),
   Schema.TaggedStruct("Report", {}),
   /** Ends the cache and the channel, upon which the process has to end by itself. */
   Schema.TaggedStruct("Close", {})
@@ -117,9 +119,11 @@ export const FromWorker = Schema.Union([
   Schema.TaggedStruct("Ready", {}),
   Schema.TaggedStruct("Acknowledged", { write: Write }),
   Schema.TaggedStruct("Done", { id: Schema.Finite }),
+  Schema.TaggedStruct("Counted", { id: Schema.Finite, stats: Stats }),
   Schema.TaggedStruct("Reported", { id: Schema.Finite, report: Report }),
   Schema.TaggedStruct("Failed", { id: Schema.Finite, message: Schema.String })
 ])
 export type FromWorker = typeof FromWorker.Type
+export type Answer = Extract<FromWorker, { readonly id: number }>
 
 export const ToWorker = Schema.Struct({ id: Schema.Finite, order: Order })

@@ -30,6 +30,7 @@ export class Recorder {
   private readonly finals: Array<History.Final> = []
   private readonly written = new Map<string, number>()
   private ticks = 0
+  private inFlight = 0
 
   constructor(
     process: string,
@@ -47,6 +48,14 @@ export class Recorder {
   history(): History.History {
     return { operations: this.operations, finals: this.finals }
   }
+
+  /** Waits until nothing is in flight any more, or that takes too long. */
+  readonly quiet: Effect.Effect<void> = Effect.suspend(() => {
+    const ticks = this.ticks
+    return Effect.repeat(Effect.sleep("5 millis"), {
+      until: () => this.inFlight === 0 || this.ticks - ticks > 2 * this.lateAfterTicks
+    })
+  })
 
   run(operation: Operation): Effect.Effect<void> {
     switch (operation._tag) {
@@ -71,7 +80,10 @@ export class Recorder {
   }
 
   get(key: string, options?: CacheBackend.GetOptions): Effect.Effect<void> {
-    return this.read([key], Effect.map(this.backend.get(key, Codec.msgpack, options), (entry) => [entry]))
+    return this.read(
+      [key],
+      Effect.map(this.backend.get(key, Codec.msgpack, options), (entry) => [entry])
+    )
   }
 
   /** Looks at a key as a reader does, and then past L1. */
@@ -113,19 +125,14 @@ export class Recorder {
     effect: Effect.Effect<ReadonlyArray<Entry.Entry<unknown> | undefined>, CacheError.CacheError>
   ): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const ticks = this.ticks
       const reads = this.beginReads(keys)
-      return Effect.exit(
-        Effect.onExit(effect, (exit) =>
-          Effect.sync(() => {
-            for (const [index, read] of reads.entries()) {
-              this.endRead(read, Exit.isSuccess(exit) ? exit.value[index] : undefined)
-              if (!Exit.isSuccess(exit)) read.result = "failed"
-              read.settled = this.settledSince(ticks)
-            }
-          })
-        )
-      )
+      return this.settling(effect, (exit, settled) => {
+        for (const [index, read] of reads.entries()) {
+          this.endRead(read, Exit.isSuccess(exit) ? exit.value[index] : undefined)
+          if (!Exit.isSuccess(exit)) read.result = "failed"
+          read.settled = settled
+        }
+      })
     })
   }
 
@@ -134,24 +141,31 @@ export class Recorder {
     send: (versions: ReadonlyArray<History.Version>) => Effect.Effect<unknown, CacheError.CacheError>
   ): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const ticks = this.ticks
       const writes = keys.map((key) => this.beginWrite(key))
-      return Effect.exit(
-        Effect.onExit(
-          Effect.suspend(() => send(writes.map(({ version }) => version))),
-          (exit) =>
-            Effect.sync(() => {
-              for (const write of writes) {
-                write.end = SharedClock.now()
-                write.settled = this.settledSince(ticks)
-                if (!Exit.isSuccess(exit)) continue
-                write.result = "acknowledged"
-                this.onAcknowledged({ ...write })
-              }
-            })
-        )
-      )
+      return this.settling(send(writes.map(({ version }) => version)), (exit, settled) => {
+        for (const write of writes) {
+          write.end = SharedClock.now()
+          write.settled = settled
+          if (!Exit.isSuccess(exit)) continue
+          write.result = "acknowledged"
+          this.onAcknowledged({ ...write })
+        }
+      })
     })
+  }
+
+  /** Runs an operation that has begun, and tells what came of it before anything else happens. */
+  private settling<A>(
+    effect: Effect.Effect<A, CacheError.CacheError>,
+    end: (exit: Exit.Exit<A, CacheError.CacheError>, settled: History.Settled) => void
+  ): Effect.Effect<void> {
+    const ticks = this.ticks
+    this.inFlight++
+    const settle = (exit: Exit.Exit<A, CacheError.CacheError>) => {
+      this.inFlight--
+      end(exit, this.ticks - ticks > this.lateAfterTicks ? "late" : "in time")
+    }
+    return Effect.exit(Effect.onExit(effect, (exit) => Effect.sync(() => settle(exit))))
   }
 
   private beginReads(keys: ReadonlyArray<string>): ReadonlyArray<Mutable<History.Read>> {
@@ -184,17 +198,17 @@ export class Recorder {
     return { process: this.process, key, start, end: Infinity, settled: "never" } as const
   }
 
-  private endRead(read: Mutable<History.Read>, entry: { readonly value: unknown; readonly tier: Entry.Tier } | undefined) {
+  private endRead(
+    read: Mutable<History.Read>,
+    entry: { readonly value: unknown; readonly tier: Entry.Tier } | undefined
+  ) {
     read.end = SharedClock.now()
     read.settled = "in time"
     read.result = entry === undefined ? "absent" : "found"
     read.version = versionOf(entry?.value)
     read.tier = entry?.tier
   }
-
-  private settledSince(ticks: number): History.Settled {
-    return this.ticks - ticks > this.lateAfterTicks ? "late" : "in time"
-  }
 }
 
-const versionOf = (value: unknown): History.Version | undefined => (value === undefined ? undefined : decodeVersion(value))
+const versionOf = (value: unknown): History.Version | undefined =>
+  value === undefined ? undefined : decodeVersion(value)

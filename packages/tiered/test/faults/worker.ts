@@ -1,7 +1,7 @@
 /**
  * A process with a cache of its own, which does what its parent orders: `node worker.ts name`, with a channel for messages.
  */
-import { CacheBackend } from "@tiercache/core"
+import { CacheBackend, type CacheError } from "@tiercache/core"
 import { LruStore } from "@tiercache/memory-backend"
 import { RedisBackend } from "@tiercache/redis-backend"
 import { TieredBackend } from "@tiercache/tiered"
@@ -40,16 +40,15 @@ const open = async (order: typeof Orders.Open.Type) => {
   const recorder = new Recorder(name, backend, order.commandTimeoutMillis, (write) =>
     send({ _tag: "Acknowledged", write })
   )
-  return { runtime, backend, recorder, loads: new Set<Fiber.Fiber<never>>() }
+  return { runtime, backend, recorder, loads: new Set<Fiber.Fiber<never, CacheError.CacheError>>() }
 }
 
 let session: Awaited<ReturnType<typeof open>> | undefined
 
-/** A report, if that was ordered. */
-const carryOut = async (order: Orders.Order): Promise<Orders.Report | undefined> => {
+const carryOut = async (id: number, order: Orders.Order): Promise<Orders.Answer> => {
   if (order._tag === "Open") {
     session = await open(order)
-    return undefined
+    return { _tag: "Done", id }
   }
   if (session === undefined) throw new Error("there is no cache yet")
   const { backend, loads, recorder, runtime } = session
@@ -60,6 +59,7 @@ const carryOut = async (order: Orders.Order): Promise<Orders.Report | undefined>
     case "Stop":
       await runtime.runPromise(Fiber.interruptAll(loads))
       loads.clear()
+      await runtime.runPromise(recorder.quiet)
       break
     case "Script":
       await runtime.runPromise(runScript(recorder, order))
@@ -74,11 +74,13 @@ const carryOut = async (order: Orders.Order): Promise<Orders.Report | undefined>
       await runtime.runPromise(Effect.forEach(order.keys, (key) => recorder.look(key), { concurrency: 20 }))
       break
     case "Report":
-      return { ...recorder.history(), stats: coherenceOf(backend), accidents }
+      return { _tag: "Reported", id, report: { ...recorder.history(), stats: coherenceOf(backend), accidents } }
+    case "Stats":
+      return { _tag: "Counted", id, stats: coherenceOf(backend) }
     case "Close":
       await runtime.dispose()
   }
-  return undefined
+  return { _tag: "Done", id }
 }
 
 const runScript = (recorder: Recorder, { steps }: typeof Orders.Script.Type) =>
@@ -89,7 +91,10 @@ const runScript = (recorder: Recorder, { steps }: typeof Orders.Script.Type) =>
     { concurrency: "unbounded", discard: true }
   )
 
-const block = (recorder: Recorder, { millis, reads }: { readonly millis: number; readonly reads: ReadonlyArray<string> }) =>
+const block = (
+  recorder: Recorder,
+  { millis, reads }: { readonly millis: number; readonly reads: ReadonlyArray<string> }
+) =>
   Effect.suspend(() => {
     const end = SharedClock.now() + millis
     while (SharedClock.now() < end) {
@@ -119,9 +124,9 @@ const decode = Schema.decodeUnknownSync(Orders.ToWorker)
 
 process.on("message", (message) => {
   const { id, order } = decode(message)
-  carryOut(order).then(
-    (report) => {
-      send(report === undefined ? { _tag: "Done", id } : { _tag: "Reported", id, report })
+  carryOut(id, order).then(
+    (answer) => {
+      send(answer)
       if (order._tag === "Close") process.disconnect()
     },
     (error: unknown) => send({ _tag: "Failed", id, message: String(error) })

@@ -109,8 +109,10 @@ export const register = (test: Test): void => {
       for (const [name, value] of Object.entries(values)) {
         const entry = yield* backend.get(key(name), Codec.msgpack, { fresh: true })
         const push = pushed.get(key(name))
-        assert.isDefined(push)
         assert.isDefined(entry)
+        // a store without versions has nothing that could be told to be newer
+        if (push === undefined && entry.version === 0) continue
+        assert.isDefined(push)
         assert.deepStrictEqual(Codec.msgpack.decode(push.payload, key(name)), value)
         assert.strictEqual(push.version, entry.version)
         assert.approximately(push.goneAfter, entry.goneAfter, Duration.toMillis("1 minute"))

@@ -2,9 +2,14 @@
  * Counting.
  */
 import { assert } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Schema } from "effect"
 import * as Codec from "../../Codec.ts"
 import { LONG, reasonOf, SHORT, store, type Test, valueOf } from "./Subject.ts"
+
+const utf8: Codec.Codec<string> = Codec.make(
+  (text) => Buffer.from(text),
+  (bytes) => Buffer.from(bytes).toString()
+)
 
 export const register = (test: Test): void => {
   test(
@@ -65,6 +70,33 @@ export const register = (test: Test): void => {
         yield* store(subject, key, value)
         assert.strictEqual(yield* reasonOf(subject.backend.increment(key, { ttl: LONG })), "WrongType")
         assert.deepStrictEqual(yield* valueOf(subject, key), value)
+      }
+    }),
+    "increment"
+  )
+
+  test(
+    "an integer in JSON counts, and stays JSON",
+    Effect.fnUntraced(function* ({ backend, key }) {
+      const codec = Codec.schemaJson(Schema.Int)
+      yield* backend.set(key("json"), codec, 41, { ttl: LONG })
+      assert.strictEqual(yield* backend.increment(key("json"), { ttl: LONG }), 42)
+      assert.strictEqual((yield* backend.get(key("json"), codec))?.value, 42)
+      assert.strictEqual((yield* backend.get(key("json"), Codec.json))?.value, 42)
+      // as a sum it would be in range, but what is stored is not
+      yield* backend.set(key("json"), Codec.json, 2 ** 53, { ttl: LONG })
+      assert.strictEqual(yield* reasonOf(backend.increment(key("json"), { by: -1, ttl: LONG })), "WrongType")
+    }),
+    "increment"
+  )
+
+  test(
+    "bytes that are no decimal integer do not count",
+    Effect.fnUntraced(function* ({ backend, key }) {
+      for (const bytes of ["007", "-0", "+1", "1e3", "1.0", " 1", "1 ", "1\n", "", "-", "0x1", "١"]) {
+        yield* backend.set(key("raw"), utf8, bytes, { ttl: LONG })
+        assert.strictEqual(yield* reasonOf(backend.increment(key("raw"), { ttl: LONG })), "WrongType", bytes)
+        assert.strictEqual((yield* backend.get(key("raw"), utf8))?.value, bytes)
       }
     }),
     "increment"

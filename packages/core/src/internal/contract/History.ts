@@ -24,8 +24,11 @@ interface WriteOptions {
 export interface History {
   /** Compares the whole content with the model after each step, not only at the end: reading changes what is in L1. */
   readonly checksEachStep: boolean
-  readonly operations: ReadonlyArray<Operation>
+  readonly steps: ReadonlyArray<Step>
 }
+
+/** Operations between which no other answer is compared: on a live clock it could depend on the speed of the machine. */
+export type Step = ReadonlyArray<Operation>
 
 /** Few keys, so that operations meet; some are beginnings of others. */
 export const KEYS = ["a", "b", "ab", "user:1", "user:12"] as const
@@ -34,26 +37,22 @@ const PATTERNS = ["*", "a*", "?", "user:*", "user:1", "*1*", "c*"] as const
 
 /** A TTL that does not end within a history, and on a live clock one that is waited for. */
 const LONG_MILLIS = 3_600_000
-export const SHORT_MILLIS = 40
+const SHORT_MILLIS = 40
 
 /** How many operations of a live history, in a hundred, wait for something to expire. */
 const LIVE_WAITS_PERCENT = 1
 
-const MAX_OPERATIONS = 30
+const MAX_STEPS = 30
 
 /** The histories that a backend with these features can be asked to live through. */
-export const arbitrary = (clock: ClockKind, unsupported: ReadonlySet<CacheBackend.Feature>): fc.Arbitrary<History> => {
-  const operation = clock === "test" ? operationUntil(ttlMillis, unsupported) : liveOperation(unsupported)
-  return fc.record({
-    checksEachStep: fc.boolean(),
-    operations: fc.array(operation, { maxLength: MAX_OPERATIONS, size: "max" }).map((operations) => operations.flat())
-  })
+export const arbitrary = (clock: ClockKind, unsupported: Features): fc.Arbitrary<History> => {
+  const step = clock === "test" ? timedStep(unsupported) : liveStep(unsupported)
+  return fc.record({ checksEachStep: fc.boolean(), steps: fc.array(step, { maxLength: MAX_STEPS, size: "max" }) })
 }
 
 const key = fc.constantFrom(...KEYS)
 const keys = fc.array(key, { maxLength: 6 })
 const only = fc.constantFrom("absent" as const, "present" as const, undefined)
-const ttlMillis = fc.oneof(fc.integer({ min: 1, max: 100 }), fc.constant(LONG_MILLIS))
 
 const value = fc.oneof(
   { weight: 4, arbitrary: fc.integer({ min: -5, max: 5 }) },
@@ -70,8 +69,39 @@ const value = fc.oneof(
   fc.array(fc.tuple(fc.string(), fc.integer())).map((pairs) => new Map(pairs))
 )
 
-const operationUntil = (ttl: fc.Arbitrary<number>, unsupported: ReadonlySet<CacheBackend.Feature>) => {
-  const operations: Array<fc.WeightedArbitrary<Operation>> = [
+type Features = ReadonlySet<CacheBackend.Feature>
+
+/** Time on a test clock, which moves by as much as is asked for. */
+const timedStep = (unsupported: Features): fc.Arbitrary<Step> => {
+  const ttl = fc.oneof(fc.integer({ min: 1, max: 100 }), fc.constant(LONG_MILLIS))
+  const pass = fc.record({ op: fc.constant("pass" as const), millis: fc.integer({ min: 1, max: 60 }) })
+  return fc
+    .oneof({ weight: 5, arbitrary: call(ttl, unsupported) }, { weight: 1, arbitrary: pass })
+    .map((operation) => [operation])
+}
+
+/**
+ * Time on a live clock: what is written with a short TTL is followed at once by the wait for its end, perhaps after an
+ * overwrite that survives it, so that no answer depends on how fast the machine is.
+ */
+const liveStep = (unsupported: Features): fc.Arbitrary<Step> => {
+  const long = fc.constant(LONG_MILLIS)
+  const overwrite = fc.record({ op: fc.constant("set" as const), key, value, ttl: long, only: fc.constant(undefined) })
+  const brief = fc
+    .tuple(fc.oneof(...writes(fc.constant(SHORT_MILLIS), unsupported)), fc.option(overwrite, { nil: undefined }))
+    .map(([brief, overwrite]): Step => [
+      brief,
+      ...(overwrite === undefined ? [] : [overwrite]),
+      { op: "pass", millis: SHORT_MILLIS }
+    ])
+  return fc.oneof(
+    { weight: 100 - LIVE_WAITS_PERCENT, arbitrary: call(long, unsupported).map((operation) => [operation]) },
+    { weight: LIVE_WAITS_PERCENT, arbitrary: brief }
+  )
+}
+
+const call = (ttl: fc.Arbitrary<number>, unsupported: Features): fc.Arbitrary<Operation> =>
+  fc.oneof(
     { weight: 2, arbitrary: fc.record({ op: fc.constantFrom("get" as const, "peek" as const), key }) },
     { weight: 1, arbitrary: fc.record({ op: fc.constantFrom("has" as const, "ttl" as const), key }) },
     { weight: 1, arbitrary: fc.record({ op: fc.constant("delete" as const), key }) },
@@ -83,19 +113,10 @@ const operationUntil = (ttl: fc.Arbitrary<number>, unsupported: ReadonlySet<Cach
         op: fc.constantFrom("scan" as const, "deletePattern" as const),
         pattern: fc.constantFrom(...PATTERNS)
       })
-    },
-    {
-      weight: 3,
-      arbitrary: fc.record({ op: fc.constant("pass" as const), millis: fc.integer({ min: 1, max: 60 }) })
     }
-  ]
-  return fc.oneof(...operations).map((operation) => [operation])
-}
+  )
 
-const writes = (
-  ttl: fc.Arbitrary<number>,
-  unsupported: ReadonlySet<CacheBackend.Feature>
-): ReadonlyArray<fc.Arbitrary<Operation>> => {
+const writes = (ttl: fc.Arbitrary<number>, unsupported: Features): ReadonlyArray<fc.Arbitrary<Operation>> => {
   const by = fc.oneof(
     fc.integer({ min: -3, max: 3 }),
     fc.constantFrom(Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER)
@@ -111,30 +132,4 @@ const writes = (
     ...(unsupported.has("expire") ? [] : [expire]),
     ...(unsupported.has("increment") ? [] : [increment])
   ]
-}
-
-/**
- * Time on a live clock: what is written with a short TTL is followed at once by the wait for its end, perhaps after an
- * overwrite that survives it, so that no answer depends on how fast the machine is.
- */
-const liveOperation = (unsupported: ReadonlySet<CacheBackend.Feature>) => {
-  const untimed = operationUntil(fc.constant(LONG_MILLIS), unsupported).filter(([first]) => first?.op !== "pass")
-  const overwrite = fc.record({
-    op: fc.constant("set" as const),
-    key,
-    value,
-    ttl: fc.constant(LONG_MILLIS),
-    only: fc.constant(undefined)
-  })
-  const timed = fc
-    .tuple(fc.oneof(...writes(fc.constant(SHORT_MILLIS), unsupported)), fc.option(overwrite, { nil: undefined }))
-    .map(([brief, overwrite]): ReadonlyArray<Operation> => [
-      brief,
-      ...(overwrite === undefined ? [] : [overwrite]),
-      { op: "pass", millis: SHORT_MILLIS }
-    ])
-  return fc.oneof(
-    { weight: 100 - LIVE_WAITS_PERCENT, arbitrary: untimed },
-    { weight: LIVE_WAITS_PERCENT, arbitrary: timed }
-  )
 }

@@ -1,0 +1,112 @@
+/**
+ * A process' connection to the bus: what the server publishes arrives in that order, or not at all.
+ *
+ * **Details**
+ *
+ * A connection does not lose a message and bring a later one. Messages may arrive very late; or the connection is severed, and
+ * from then on nothing more comes in, which the process may notice much later.
+ */
+import type { Invalidation } from "@tiercache/core"
+import { Effect } from "effect"
+import type { BusItem, ModelRedis, Subscriber } from "./ModelRedis.ts"
+
+export class BusConnection implements Subscriber {
+  readonly origin: string
+  private readonly server: ModelRedis
+  /** Added to the server's time, it makes the process' own. */
+  private readonly offset: number
+  private listener: Invalidation.Listener | undefined
+  /** What the process believes. */
+  private state: "disconnected" | "connecting" | "connected" = "disconnected"
+  private items: Array<BusItem> = []
+  private lastHeard: BusItem | undefined
+
+  constructor(origin: string, server: ModelRedis, offset: number) {
+    this.origin = origin
+    this.server = server
+    this.offset = offset
+  }
+
+  service(heartbeat: Invalidation.Invalidation["Service"]["heartbeat"]): Invalidation.Invalidation["Service"] {
+    return {
+      origin: this.origin,
+      subscribe: (listener) =>
+        Effect.asVoid(
+          Effect.acquireRelease(
+            Effect.sync(() => void (this.listener = listener)),
+            () => Effect.sync(() => void (this.listener = undefined))
+          )
+        ),
+      heartbeat,
+      reconnect: Effect.sync(() => void (this.state === "connected" && this.disconnect()))
+    }
+  }
+
+  receive(item: BusItem): void {
+    this.items.push(item)
+  }
+
+  /** Subscribes. The process learns of it by the acknowledgement, which comes before all messages. */
+  connect(): boolean {
+    if (this.state !== "disconnected") return false
+    this.state = "connecting"
+    this.receive({ type: "subscribed" })
+    this.server.subscribers.add(this)
+    return true
+  }
+
+  /** The next message arrives. */
+  hear(): boolean {
+    const item = this.items.shift()
+    if (item === undefined) return false
+    this.lastHeard = item
+    this.handle(item)
+    return true
+  }
+
+  /** What was heard last comes once more, behind what is under way. No Redis does that, but a bus may. */
+  duplicate(): boolean {
+    if (this.lastHeard?.type !== "announcement") return false
+    this.items.push(this.lastHeard)
+    return true
+  }
+
+  /** Nothing that is published from now on arrives. */
+  sever(): boolean {
+    return this.server.subscribers.delete(this)
+  }
+
+  /** The process sees that its connection was severed. What was under way is lost. */
+  notice(): boolean {
+    if (this.state === "disconnected" || this.server.subscribers.has(this)) return false
+    this.disconnect()
+    return true
+  }
+
+  private disconnect(): void {
+    const wasConnected = this.state === "connected"
+    this.server.subscribers.delete(this)
+    this.state = "disconnected"
+    this.items = []
+    this.lastHeard = undefined
+    if (wasConnected) this.listener?.onDisconnected()
+  }
+
+  private handle(item: BusItem): void {
+    if (item.type === "subscribed") {
+      this.state = "connected"
+      this.listener?.onConnected()
+    } else if (item.type === "heartbeat") {
+      this.listener?.onHeartbeat?.(item.id)
+    } else {
+      const { pushed, ...announcement } = item.announcement
+      this.listener?.onMessage({
+        ...announcement,
+        pushed: pushed?.map(({ deadline, payload, version }) => {
+          const goneAfter = deadline + this.offset
+          return { payload, version, freshUntil: goneAfter, goneAfter }
+        })
+      })
+    }
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * The shared store as one process sees it: `CacheBackend` over its connection for commands.
+ */
+import { CacheBackend, CacheError, type Entry, Ttl } from "@tiercache/core"
+import { Effect, Stream } from "effect"
+import type { CommandConnection } from "./CommandConnection.ts"
+import type { Operation } from "./History.ts"
+import type { ModelRedis, Sender, Stored } from "./ModelRedis.ts"
+import type { VirtualTime } from "./VirtualTime.ts"
+
+/** Keys in one script, so that `setMany` of more is several writes. */
+const KEYS_PER_SCRIPT = 2
+
+export interface Link {
+  readonly origin: string
+  readonly server: ModelRedis
+  readonly commands: CommandConnection
+  readonly time: VirtualTime
+  /** Added to the server's time, it makes the process' own. */
+  readonly offset: number
+  /** The operation that is being started; `undefined` for what the cache does by itself. */
+  readonly current: () => Operation | undefined
+}
+
+export const make = ({ commands, current, offset, origin, server, time }: Link) => {
+  /** Runs a script or a command, and notes the position at which its keys were seen. */
+  const run = <A>(isWrite: boolean, keys: ReadonlyArray<string>, execute: () => A) => {
+    const owner = current()
+    return commands.send(isWrite, () => {
+      const answer = execute()
+      for (const key of keys) owner?.positions.set(key, server.changes.length)
+      return answer
+    })
+  }
+
+  const sender = (writeId?: number): Sender => ({ origin, writeId, operation: current()?.id })
+
+  const deadlineIn = (operation: string, ttl: Ttl.Input) => time.now + Ttl.toMillisUnsafe(operation, ttl)
+
+  const put = (
+    operation: string,
+    payloads: ReadonlyArray<readonly [key: string, payload: Uint8Array]>,
+    { only, push, ttl, writeId }: CacheBackend.SetOptions
+  ) => {
+    const options = { deadline: deadlineIn(operation, ttl), only, push: push === true }
+    const from = sender(writeId)
+    const keys = payloads.map(([key]) => key)
+    return run(true, keys, () => server.set(new Map(payloads), options, from))
+  }
+
+  const unlink = (keys: ReadonlyArray<string>) => {
+    const from = sender()
+    return run(true, keys, () => server.unlink(keys, from))
+  }
+
+  const read = <A>(keys: ReadonlyArray<string>, decode: (payload: Uint8Array, key: string) => A) =>
+    Effect.map(
+      run(false, keys, () => keys.map((key) => server.get(key))),
+      (found) =>
+        found.map((stored, index) => {
+          // it may have expired on its way
+          if (stored === undefined || stored.deadline <= time.now) return undefined
+          return entryOf(stored, decode(stored.payload, keys[index] ?? ""))
+        })
+    )
+
+  const entryOf = <A>({ deadline, version }: Stored, value: A): Entry.Entry<A> => {
+    const goneAfter = deadline + offset
+    return { value, freshUntil: goneAfter, goneAfter, version, tier: "l2" }
+  }
+
+  const unsupported = Effect.fail(CacheError.make("model", "Unsupported", "no part of the model"))
+
+  return {
+    heartbeat: (id: number) => commands.send(false, () => server.heartbeat(origin, id)),
+    backend: CacheBackend.CacheBackend.of({
+      name: "model",
+      unsupported: new Set<CacheBackend.Feature>(["increment", "run", "changes"]),
+      peek: () => undefined,
+      get: (key, codec) => Effect.map(read([key], codec.decode), ([entry]) => entry),
+      getMany: (keys, codec) => read(keys, codec.decode),
+      set: (key, codec, value, options) =>
+        Effect.map(put("set", [[key, codec.encode(value, key)]], options), (written) => written > 0),
+      setMany: (entries, codec, options) =>
+        sum(
+          groups(entries).map((group) =>
+            put("setMany", group.map(([key, value]) => [key, codec.encode(value, key)]), options)
+          )
+        ),
+      delete: (key) => Effect.map(unlink([key]), (deleted) => deleted > 0),
+      deleteMany: (keys) => unlink(keys),
+      has: (key) => Effect.map(run(false, [key], () => server.get(key)), (entry) => entry !== undefined),
+      ttl: () => unsupported,
+      expire: (key, ttl) => {
+        const deadline = deadlineIn("expire", ttl)
+        const from = sender()
+        return run(true, [key], () => server.expire(key, deadline, from))
+      },
+      scan: () => Stream.fromEffect(unsupported),
+      deletePattern: () => {
+        const from = sender()
+        const owner = current()
+        return Effect.flatMap(run(false, [], () => server.keys()), (keys) =>
+          commands.send(true, () => {
+            const deleted = server.unlink(keys, from)
+            for (const key of keys) owner?.positions.set(key, server.changes.length)
+            return deleted
+          })
+        )
+      },
+      increment: () => unsupported,
+      run: () => unsupported,
+      changes: Stream.fromEffect(unsupported),
+      health: Effect.succeed({ healthy: true, problem: undefined, details: {} }),
+      stats: () => ({ unreadable: 0 })
+    })
+  }
+}
+
+const groups = <A>(items: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
+  Array.from({ length: Math.ceil(items.length / KEYS_PER_SCRIPT) }, (_, index) =>
+    items.slice(index * KEYS_PER_SCRIPT, (index + 1) * KEYS_PER_SCRIPT)
+  )
+
+const sum = (counts: ReadonlyArray<Effect.Effect<number, CacheError.CacheError>>) =>
+  Effect.map(Effect.all(counts, { concurrency: "unbounded" }), (counts) =>
+    counts.reduce((total, count) => total + count, 0)
+  )

@@ -1,0 +1,150 @@
+/**
+ * What a schedule is made of: who does what next. A step that is not possible when its turn comes does nothing.
+ */
+
+/** Long enough to outlive a schedule, or about as long as the bound. */
+export type Lifetime = "long" | "short"
+
+export interface WriteOptions {
+  readonly ttl?: Lifetime
+  readonly push?: boolean
+  readonly only?: "absent" | "present"
+}
+
+/** A call of a tiered cache. */
+export type Call =
+  | { readonly call: "get"; readonly key: string; readonly fresh: boolean }
+  | { readonly call: "getMany"; readonly keys: ReadonlyArray<string>; readonly fresh: boolean }
+  | { readonly call: "set"; readonly key: string; readonly options: WriteOptions }
+  | { readonly call: "setMany"; readonly keys: ReadonlyArray<string>; readonly options: WriteOptions }
+  | { readonly call: "delete"; readonly key: string }
+  | { readonly call: "deleteMany"; readonly keys: ReadonlyArray<string> }
+  | { readonly call: "expire"; readonly key: string; readonly ttl: Lifetime }
+  | { readonly call: "deletePattern" }
+
+/** What happens to a process, without a choice. */
+export type Event =
+  /** The server executes the next command of a process. */
+  | "serve"
+  /** A process gets the next reply. */
+  | "reply"
+  /** A process gets the next message of the bus. */
+  | "hear"
+  /** All of these, until nothing is under way to and from a process. */
+  | "flow"
+  /** A process gives up waiting for its oldest command. */
+  | "timeOut"
+  /** Somebody interrupts the oldest call of a process. */
+  | "interrupt"
+  /** The server does not know the script of the next command, which has to be sent again. */
+  | "refuse"
+  /** The connection for commands is lost, and made anew. */
+  | "cut"
+  | "reopen"
+  /** A command that was under way over a lost connection is executed. */
+  | "serveOrphan"
+  /** What was heard last comes once more. */
+  | "duplicate"
+  /** The connection to the bus brings nothing any more; the process sees that; it subscribes anew. */
+  | "sever"
+  | "notice"
+  | "connect"
+  /** A process dies, and another one takes its place. */
+  | "crash"
+
+export type Step =
+  | { readonly step: "call"; readonly process: number; readonly call: Call }
+  | { readonly step: Event; readonly process: number }
+  /** Time passes, and timers fire. */
+  | { readonly step: "advance"; readonly millis: number }
+  /** Time passes, and nobody does anything. */
+  | { readonly step: "stall"; readonly millis: number }
+  | { readonly step: "evict"; readonly key: string }
+  /** The server starts anew, empty. */
+  | { readonly step: "restart" }
+
+const call = (process: number, call: Call): Step => ({ step: "call", process, call })
+
+export const get = (process: number, key: string): Step => call(process, { call: "get", key, fresh: false })
+export const getFresh = (process: number, key: string): Step => call(process, { call: "get", key, fresh: true })
+export const getMany = (process: number, keys: ReadonlyArray<string>): Step =>
+  call(process, { call: "getMany", keys, fresh: false })
+export const getManyFresh = (process: number, keys: ReadonlyArray<string>): Step =>
+  call(process, { call: "getMany", keys, fresh: true })
+export const set = (process: number, key: string, options: WriteOptions = {}): Step =>
+  call(process, { call: "set", key, options })
+export const setMany = (process: number, keys: ReadonlyArray<string>, options: WriteOptions = {}): Step =>
+  call(process, { call: "setMany", keys, options })
+export const del = (process: number, key: string): Step => call(process, { call: "delete", key })
+export const deleteMany = (process: number, keys: ReadonlyArray<string>): Step =>
+  call(process, { call: "deleteMany", keys })
+export const expire = (process: number, key: string, ttl: Lifetime): Step => call(process, { call: "expire", key, ttl })
+export const deletePattern = (process: number): Step => call(process, { call: "deletePattern" })
+
+const event = (step: Event) => (process: number): Step => ({ step, process })
+
+export const serve = event("serve")
+export const reply = event("reply")
+export const hear = event("hear")
+export const flow = event("flow")
+export const timeOut = event("timeOut")
+export const interrupt = event("interrupt")
+export const refuse = event("refuse")
+export const cut = event("cut")
+export const reopen = event("reopen")
+export const serveOrphan = event("serveOrphan")
+export const duplicate = event("duplicate")
+export const sever = event("sever")
+export const notice = event("notice")
+export const connect = event("connect")
+export const crash = event("crash")
+
+export const advance = (millis: number): Step => ({ step: "advance", millis })
+export const stall = (millis: number): Step => ({ step: "stall", millis })
+export const evict = (key: string): Step => ({ step: "evict", key })
+export const restart: Step = { step: "restart" }
+
+/** A step as it is written in a test, so that what failed can be copied there. */
+export const show = (step: Step): string => {
+  switch (step.step) {
+    case "call":
+      return showCall(step.call, step.process)
+    case "advance":
+    case "stall":
+      return `${step.step}(${step.millis})`
+    case "evict":
+      return `evict("${step.key}")`
+    case "restart":
+      return "restart"
+    default:
+      return `${step.step}(${step.process})`
+  }
+}
+
+/** Without a process, as a call of whichever. */
+export const showCall = (call: Call, process?: number): string => {
+  switch (call.call) {
+    case "get":
+    case "getMany":
+      return showArguments(call.fresh ? `${call.call}Fresh` : call.call, process, keysOf(call))
+    case "set":
+    case "setMany":
+      return showArguments(call.call, process, keysOf(call), call.options)
+    case "expire":
+      return showArguments("expire", process, call.key, call.ttl)
+    case "delete":
+      return showArguments("del", process, call.key)
+    case "deleteMany":
+      return showArguments("deleteMany", process, call.keys)
+    case "deletePattern":
+      return showArguments("deletePattern", process)
+  }
+}
+
+const keysOf = (call: { readonly key: string } | { readonly keys: ReadonlyArray<string> }) =>
+  "key" in call ? call.key : call.keys
+
+const showArguments = (name: string, ...args: ReadonlyArray<unknown>): string => {
+  const shown = args.map((argument) => JSON.stringify(argument)).filter((text) => text !== undefined && text !== "{}")
+  return `${name}(${shown.join(", ").replaceAll(/"(\w+)":/g, "$1: ")})`
+}
