@@ -104,12 +104,13 @@ export class CacheBackend extends Context.Service<
 
     /** What this process holds and may serve right now; synchronous. A shared store alone never has anything. */
     readonly peek: <A>(key: string, codec: Codec.Codec<A>) => A | undefined
+    /** Fails with `WrongType` over a script's state. */
     readonly get: <A>(
       key: string,
       codec: Codec.Codec<A>,
       options?: GetOptions
     ) => Effect.Effect<Entry.Entry<A> | undefined, CacheError.CacheError>
-    /** In the order of the keys. */
+    /** In the order of the keys. What is no entry is a miss. */
     readonly getMany: <A>(
       keys: ReadonlyArray<string>,
       codec: Codec.Codec<A>,
@@ -152,8 +153,8 @@ export class CacheBackend extends Context.Service<
       args: Args
     ) => Effect.Effect<Reply, CacheError.CacheError>
     /**
-     * The writes of all processes, from now on. Misses what happens while the bus is disconnected. A
-     * reader who falls far behind gets a `flush` in place of what it missed.
+     * The writes of all processes, from now on. Misses what happens while the bus is disconnected. A reader who falls far
+     * behind gets a `flush` in place of what it missed.
      */
     readonly changes: Stream.Stream<Change, CacheError.CacheError>
     /** Never fails: what is wrong is in the answer. */

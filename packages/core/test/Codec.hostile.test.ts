@@ -109,11 +109,11 @@ const malicious: ReadonlyArray<readonly [name: string, bytes: Uint8Array]> = [
   ["an extension of no known type", bytesOf(0xd4, 0x11, 1)],
   ["strings in a bundle before the beginning", bytesOf(0xd6, 0x62, 0x80, 0, 0, 0, 0xc1, 5)],
   ["strings in a bundle that is itself", bytesOf(0xd6, 0x62, 0, 0, 0, 0, 0xc1, 5)],
-  ["arrays in arrays", repeated(bytesOf(0x91), 1_000_000)],
+  ["arrays in arrays", repeated(bytesOf(0x91), 100_000)],
   ["arrays in arrays, closed", bytesOf(repeated(bytesOf(0x91), 3000), 0xc0)],
-  ["arrays in arrays after a string", bytesOf(0x92, longText, repeated(bytesOf(0x91), 1_000_000))],
+  ["arrays in arrays after a string", bytesOf(0x92, longText, repeated(bytesOf(0x91), 100_000))],
   ["wide arrays in arrays", repeated(bytesOf(0xdc, 0xff, 0xff), 30_000)],
-  ["Maps in Maps after a string", bytesOf(0x92, longText, repeated(bytesOf(0x81, 0xa1, "a"), 500_000))],
+  ["Maps in Maps after a string", bytesOf(0x92, longText, repeated(bytesOf(0x81, 0xa1, "a"), 100_000))],
   ["Sets in Sets", repeated(bytesOf(0xd4, 0x73, 0, 0x91), 200_000)],
   ["records in records", repeated(bytesOf(0xd4, 0x72, 0x41, 0x91, 0xa1, "a"), 200_000)],
   ["records as their own definitions", repeated(bytesOf(0xd4, 0x72, 0x41), 200_000)],
@@ -132,7 +132,7 @@ describe.each(subjects)("Codec of hostile bytes: $name", (subject) => {
       fc.property(fc.constantFrom(...prefixes), fc.uint8Array({ maxLength: 100 }), (prefix, bytes) =>
         survives(subject, bytesOf(prefix, bytes))
       ),
-      runs(150)
+      runs(60)
     )
   })
 
@@ -141,7 +141,7 @@ describe.each(subjects)("Codec of hostile bytes: $name", (subject) => {
       fc.property(subject.payload, fc.nat(), (payload, length) =>
         survives(subject, payload.subarray(0, length % payload.length))
       ),
-      runs(100)
+      runs(40)
     )
   })
 
@@ -153,7 +153,7 @@ describe.each(subjects)("Codec of hostile bytes: $name", (subject) => {
           bytes.writeUInt8(bytes.readUInt8((bit >> 3) % bytes.length) ^ (1 << (bit & 7)), (bit >> 3) % bytes.length)
         survives(subject, bytes)
       }),
-      runs(150)
+      runs(60)
     )
   })
 
@@ -165,7 +165,7 @@ describe.each(subjects)("Codec of hostile bytes: $name", (subject) => {
         survives(subject, bytesOf(payload.subarray(0, offset), bytes, payload.subarray(offset)))
         survives(subject, bytesOf(payload.subarray(0, offset), bytes))
       }),
-      runs(100)
+      runs(40)
     )
   })
 

@@ -233,13 +233,13 @@ describe("Codec.schema and Codec.schemaJson, of any value,", () => {
         if (isExact(binary, value)) stored.binary++
         else assert.isTrue(isRefusable)
       }),
-      runs(100)
+      runs(50)
     )
     fc.assert(
       fc.property(values(json), (value) => {
         if (isExact(text, value)) stored.text++
       }),
-      runs(100)
+      runs(50)
     )
     assert.isAbove(stored.binary, 10)
     assert.isAbove(stored.text, 0)

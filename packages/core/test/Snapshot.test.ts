@@ -25,7 +25,7 @@ describe("Snapshot.make", () => {
         deepStrictEqual(read(snapshot), value)
         deepStrictEqual(Codec.msgpack.decode(snapshot.encode(KEY), KEY), value)
       }),
-      runs(150)
+      runs(60)
     )
   })
 
@@ -37,7 +37,7 @@ describe("Snapshot.make", () => {
         assert.isFalse(ours.some((object) => theirs.has(object)))
         assert.isFalse(Object.isFrozen(value))
       }),
-      runs(100)
+      runs(60)
     )
     const value = { list: [{ a: 1 }] }
     const snapshot = make(value)
@@ -53,7 +53,7 @@ describe("Snapshot.make", () => {
         assert.isTrue(Object.is(read(snapshot), read(snapshot)))
         assert.isTrue(objectsIn(read(snapshot)).every((object) => Object.isFrozen(object)))
       }),
-      runs(150)
+      runs(60)
     )
   })
 
@@ -239,7 +239,7 @@ describe("Snapshot.size", () => {
         assert.isAbove(make([value]).size, size)
         assert.isAtLeast(make({ value, more: "x".repeat(1000) }).size, size + 1000)
       }),
-      runs(100)
+      runs(60)
     )
   })
 

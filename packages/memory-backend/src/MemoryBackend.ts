@@ -177,13 +177,54 @@ export const make = Effect.fnUntraced(function* ({ bus, store }: Shared, origin:
   return { backend, invalidation }
 })
 
-/** A backend that shares its store with nobody. */
+/**
+ * A backend that shares its store with nobody.
+ *
+ * **Example**
+ *
+ * ```ts import.meta.vitest
+ * import { Cache } from "@tiercache/core"
+ * import { MemoryBackend } from "@tiercache/memory-backend"
+ * import { Effect, Layer } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const cache = yield* Cache.Cache
+ *   yield* cache.set("greeting", "hello", { ttl: "1 minute" })
+ *   return yield* cache.get("greeting")
+ * })
+ * const cacheInMemory = Cache.layer().pipe(Layer.provide(MemoryBackend.layer({ maxEntries: 1000 })))
+ *
+ * await Effect.runPromise(Effect.provide(program, cacheInMemory)) // => "hello"
+ * ```
+ */
 export const layer = (
   options?: LruStore.Options
 ): Layer.Layer<CacheBackend.CacheBackend | Invalidation.Invalidation, CacheError.CacheError> =>
   Layer.effectContext(Effect.flatMap(makeShared(options), (shared) => makeContext(shared, "memory")))
 
-/** One of several backends over a store and a bus; `origin` is its name on the bus. */
+/**
+ * One of several backends over a store and a bus; `origin` is its name on the bus.
+ *
+ * **Example** (Two processes in one test)
+ *
+ * ```ts import.meta.vitest
+ * import { CacheBackend, Codec } from "@tiercache/core"
+ * import { MemoryBackend } from "@tiercache/memory-backend"
+ * import { Effect } from "effect"
+ *
+ * const { CacheBackend: Backend } = CacheBackend
+ * const program = Effect.gen(function* () {
+ *   const shared = yield* MemoryBackend.makeShared()
+ *   const set = Backend.use((backend) => backend.set("key", Codec.msgpack, 1, { ttl: "1 minute" }))
+ *   const get = Backend.use((backend) => backend.get("key", Codec.msgpack))
+ *   yield* Effect.provide(set, MemoryBackend.layerShared(shared, "one process"))
+ *   const entry = yield* Effect.provide(get, MemoryBackend.layerShared(shared, "another"))
+ *   return entry?.value
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => 1
+ * ```
+ */
 export const layerShared = (
   shared: Shared,
   origin: string

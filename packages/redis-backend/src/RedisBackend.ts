@@ -32,6 +32,11 @@ export type Options = RedisConnection.Options & {
    * have to share it.
    */
   readonly channel?: string | undefined
+  /**
+   * Also hears of the writes of other programs to keys that begin with this, and of evictions, by Redis' `CLIENT TRACKING`. It tells
+   * of all writes, by whomever, and not what was written: with it, L1 keeps only what was read.
+   */
+  readonly trackedPrefix?: string | undefined
   /** Keys that a step of a scan looks at, 100 unless given. */
   readonly scanCount?: number | undefined
   /** Keys that one command reads or writes, 500 unless given; operations on more take several. */
@@ -54,7 +59,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     await clock.sync(client)
     await primary.check(client)
   })
-  const bus = yield* RedisBus.make(connection, settings.channel ?? `tiercache:1:db${connection.db}`, clock, now)
+  const bus = yield* RedisBus.make(connection, clock, now, {
+    channel: settings.channel ?? `tiercache:1:db${connection.db}`,
+    trackedPrefix: options.trackedPrefix
+  })
   primary.onChange(bus.invalidation.reconnect)
   yield* Effect.forkScoped(RedisClock.keepFresh(clock, connection))
 

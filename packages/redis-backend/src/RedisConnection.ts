@@ -98,6 +98,9 @@ export const make = Effect.fnUntraced(function* (options: Options, prepare: (cli
   return connection
 })
 
+/** On RESP3, ioredis drops what tracking sends; for all else there is no difference. */
+const BUS_PROTOCOL = { protocol: 2 } as const
+
 /** What differs between a connection of ours and a client that is lent. */
 interface Plan {
   readonly endpoint: string
@@ -134,7 +137,7 @@ const planOfUrl = (options: UrlOptions, timeouts: redisOptions.Timeouts): Plan =
     ...timeouts,
     open: () => silenced(new Redis(commands)),
     close: (client) => client.disconnect(),
-    openBus: () => silenced(new Redis(bus)),
+    openBus: () => silenced(new Redis({ ...bus, ...BUS_PROTOCOL })),
     deadline: (_, effect) => effect
   }
 }
@@ -158,7 +161,9 @@ const planOfClient = ({ busUrl, client }: ClientOptions, timeouts: redisOptions.
     ...timeouts,
     open: () => client,
     close: () => {},
-    openBus: () => silenced(bus === undefined ? client.duplicate(failFast) : new Redis(bus)),
+    openBus: () => silenced(
+        bus === undefined ? client.duplicate({ ...failFast, ...BUS_PROTOCOL }) : new Redis({ ...bus, ...BUS_PROTOCOL })
+      ),
     // a client of the user may have no time-out of its own
     deadline: (operation, effect) =>
       Effect.timeoutOrElse(effect, {
@@ -192,6 +197,7 @@ class Gate {
   private readonly prepare: (client: Redis) => Promise<void>
   private readonly attempted: () => void
   private isOpen = false
+  private isPreparing = false
   /** Counts connections, so that the preparation of one does not open the gate for the next. */
   private epoch = 0
 
@@ -235,18 +241,20 @@ class Gate {
 
   /** For a connection whose preparation failed, and that is still there. */
   prepareAgain(): void {
-    if (!this.isOpen && isReady(this.client)) this.onReady()
+    if (!this.isOpen && !this.isPreparing && isReady(this.client)) this.onReady()
   }
 
   private readonly onReady = (): void => {
     const epoch = ++this.epoch
+    this.isPreparing = true
     this.prepare(this.client).then(
       () => epoch === this.epoch && this.open(),
-      (error: unknown) => epoch === this.epoch && this.onError(error)
+      (error: unknown) => epoch === this.epoch && this.onUnprepared(error)
     )
   }
 
   private open(): void {
+    this.isPreparing = false
     this.isOpen = true
     this.problem = undefined
     this.attempted()
@@ -254,8 +262,14 @@ class Gate {
 
   private readonly onClose = (): void => {
     this.epoch++
+    this.isPreparing = false
     this.isOpen = false
     this.attempted()
+  }
+
+  private onUnprepared(error: unknown): void {
+    this.isPreparing = false
+    this.onError(error)
   }
 
   private readonly onError = (error: unknown): void => {

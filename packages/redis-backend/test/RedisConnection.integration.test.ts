@@ -144,6 +144,60 @@ describe("a server that freezes", () => {
   )
 })
 
+describe("a server that freezes and goes on", () => {
+  it.live("does not do what was given up meanwhile", () =>
+    Effect.gen(function* () {
+      const server = yield* RedisServer.make()
+      const backend = yield* makeBackend({ url: server.url, commandTimeout: "200 millis" })
+      const [key, counter] = [uniqueKey("a"), uniqueKey("counter")]
+      yield* set(backend, key, "kept")
+      yield* server.pause
+      const late = [set(backend, key, "late"), backend.delete(key), backend.increment(counter, LONG)]
+      const reasons = yield* Effect.forEach(late, (write) => reasonOf<unknown, never>(write), {
+        concurrency: "unbounded"
+      })
+      assert.deepStrictEqual(reasons, ["Timeout", "Timeout", "Timeout"])
+      yield* server.resume
+      yield* eventually(works(backend))
+      assert.strictEqual(yield* get(backend, key), "kept")
+      assert.isFalse(yield* backend.has(counter))
+    })
+  )
+})
+
+describe("a server that refuses writes", () => {
+  it.live("because its memory is full still reads and deletes", () =>
+    Effect.gen(function* () {
+      const { url } = yield* RedisServer.make()
+      const admin = yield* makeClient(url)
+      const backend = yield* makeBackend({ url })
+      const key = uniqueKey("a")
+      yield* set(backend, key, "kept")
+      yield* Effect.promise(() => admin.config("SET", "maxmemory", "1"))
+      const error = yield* Effect.flip(set(backend, key, "refused"))
+      assert.strictEqual(error.reason, "Unavailable")
+      assert.include(error.message, "the memory limit is reached (OOM)")
+      assert.strictEqual(yield* get(backend, key), "kept")
+      assert.isTrue(yield* backend.delete(key))
+      yield* Effect.promise(() => admin.config("SET", "maxmemory", "0"))
+      assert.isTrue(yield* works(backend))
+    })
+  )
+
+  it.live("because it is a replica says so, and is left for a new connection", () =>
+    Effect.gen(function* () {
+      const { url } = yield* RedisServer.make()
+      const admin = yield* makeClient(url)
+      const backend = yield* makeBackend({ url })
+      yield* Effect.promise(() => admin.replicaof("127.0.0.1", 1))
+      const error = yield* Effect.flip(set(backend, uniqueKey("a"), 1))
+      assert.include(error.message, "this server is a replica (READONLY)")
+      yield* Effect.promise(() => admin.replicaof("NO", "ONE"))
+      yield* eventually(works(backend))
+    })
+  )
+})
+
 describe("a server that dies", () => {
   it.live("settles what is under way, and is found again", () =>
     Effect.gen(function* () {

@@ -10,6 +10,11 @@ import { Layer } from "effect"
 export interface Options extends Cache.Options, TieredBackend.Options {
   readonly redis: RedisBackend.Options
   readonly l1?: LruStore.Options | undefined
+  /**
+   * Also follows what other programs write to the cache's keys (`redis-cli`, say), and evictions. Each write then costs the L1s a
+   * read, whatever `onWrite` says.
+   */
+  readonly foreignWriters?: boolean | undefined
 }
 
 /** Reads what L1 holds without a round trip; the writes of other processes correct L1 over Redis pub/sub. */
@@ -18,5 +23,8 @@ export const layer = (
 ): Layer.Layer<Cache.Cache | CacheBackend.CacheBackend, CacheError.CacheError> =>
   Cache.layer(options).pipe(
     Layer.provideMerge(TieredBackend.layer(options)),
-    Layer.provide(Layer.merge(RedisBackend.layer(options.redis), LruStore.layer(options.l1)))
+    Layer.provide(Layer.merge(RedisBackend.layer(redisOptions(options)), LruStore.layer(options.l1)))
   )
+
+const redisOptions = ({ foreignWriters, prefix, redis }: Options): RedisBackend.Options =>
+  foreignWriters === true ? { ...redis, trackedPrefix: `${prefix ?? Cache.DEFAULT_PREFIX}:` } : redis

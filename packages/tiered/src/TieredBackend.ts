@@ -77,13 +77,17 @@ export const makeWith = Effect.fnUntraced(function* (options: Options, rules: Ru
     return { value: Snapshot.read(snapshot, codec, key), freshUntil, goneAfter, version, tier: "l1" }
   }
 
-  /** Ends a read: puts what it brought into L1, unless something happened to the key meanwhile. */
+  /**
+   * Ends a read that L2 has answered: puts what it brought into L1, unless something happened to the key meanwhile. What is not
+   * kept leaves L1 without the key: the caller is about to see it, and must not be served anything older afterwards.
+   */
   const fill = <A>(token: FillTokens.Token, codec: Codec.Codec<A>, entry: Entry.Entry<A> | undefined) => {
     const isValid = tokens.close(token) || !rules.fillTokens
-    if (entry === undefined) return
-    if (!isValid) return coherence.refused()
-    const { freshUntil, goneAfter, value, version } = entry
-    local.set(token.key, { snapshot: Snapshot.own(codec, value, token.key), freshUntil, goneAfter, version })
+    if (entry !== undefined && !isValid) coherence.refused()
+    const snapshot = entry && isValid ? copyOf(codec, entry.value, token.key) : undefined
+    if (entry === undefined || snapshot === undefined) return void local.delete(token.key)
+    const { freshUntil, goneAfter, version } = entry
+    local.set(token.key, { snapshot, freshUntil, goneAfter, version })
   }
 
   /**
@@ -148,7 +152,9 @@ export const makeWith = Effect.fnUntraced(function* (options: Options, rules: Ru
         if (hit !== undefined) return Effect.succeed(hit)
         const token = tokens.open(key)
         return l2.get(key, codec).pipe(
-          Effect.onExit((exit) => Effect.sync(() => fill(token, codec, Exit.isSuccess(exit) ? exit.value : undefined))),
+          Effect.onExit((exit) =>
+            Effect.sync(() => (Exit.isSuccess(exit) ? fill(token, codec, exit.value) : tokens.close(token)))
+          ),
           Effect.map(fromL2)
         )
       }),
@@ -161,7 +167,8 @@ export const makeWith = Effect.fnUntraced(function* (options: Options, rules: Ru
         return l2.getMany(missing, codec).pipe(
           Effect.onExit((exit) =>
             Effect.sync(() => {
-              open.forEach((token, index) => fill(token, codec, Exit.isSuccess(exit) ? exit.value[index] : undefined))
+              if (Exit.isSuccess(exit)) open.forEach((token, index) => fill(token, codec, exit.value[index]))
+              else open.forEach(tokens.close)
             })
           ),
           Effect.map((entries) => {
@@ -216,6 +223,15 @@ export const makeWith = Effect.fnUntraced(function* (options: Options, rules: Ru
 
 /** An own write's version is known to L2 alone; no announced value counts as newer, so any of them removes the entry. */
 const UNKNOWN_VERSION = Infinity
+
+/** A value for L1. Nothing for one that its codec reads, but would not write: then each reader has to ask L2. */
+const copyOf = <A>(codec: Codec.Codec<A>, value: A, key: string): Snapshot.Snapshot<A> | undefined => {
+  try {
+    return Snapshot.own(codec, value, key)
+  } catch {
+    return undefined
+  }
+}
 
 /** Not if the caller's input was refused, or Redis answered that it did not do it. */
 const mayHaveHappened = (exit: Exit.Failure<unknown, CacheError.CacheError>): boolean => {

@@ -30,7 +30,7 @@ const NOT_CONNECTED =
   /^(Connection is closed|Stream isn't writeable|Reached the max retries|Command aborted due to connection close)/
 
 /** Tells whether a command failed because there was no connection, or lost it. */
-export const isConnectionLoss = (error: unknown): boolean => NOT_CONNECTED.test(messageOf(error))
+const isConnectionLoss = (error: unknown): boolean => NOT_CONNECTED.test(messageOf(error))
 
 /** Whether a script has to be sent in full. */
 export const isNoScript = (error: unknown): boolean => messageOf(error).startsWith("NOSCRIPT")

@@ -7,17 +7,19 @@ import * as Checker from "./Checker.ts"
 import * as Simulation from "./Simulation.ts"
 import * as Step from "./Step.ts"
 
-/**
- * How often each step is drawn, relative to the others. Steps that are not possible do nothing, so what repairs is drawn more
- * often than what breaks. The simple ones come first, because fast-check shrinks towards them.
- */
-const weightedStepsOf = (process: number): ReadonlyArray<readonly [weight: number, step: Step.Step]> => [
-  [6, Step.flow(process)],
-  [14, Step.serve(process)],
+type Weighted = ReadonlyArray<readonly [weight: number, step: Step.Step]>
+
+/** How often each step is drawn, relative to the others. The simple ones come first: fast-check shrinks towards them. */
+const moves = (process: number): Weighted => [
+  [3, Step.flow(process)],
+  [12, Step.serve(process)],
   [12, Step.reply(process)],
-  [12, Step.hear(process)],
-  [6, Step.get(process, "a")],
-  [3, Step.getFresh(process, "a")],
+  [12, Step.hear(process)]
+]
+
+const calls = (process: number): Weighted => [
+  [8, Step.get(process, "a")],
+  [4, Step.getFresh(process, "a")],
   [1, Step.get(process, "b")],
   [1, Step.getMany(process, ["a", "b", "c"])],
   [1, Step.getManyFresh(process, ["b", "a"])],
@@ -33,47 +35,72 @@ const weightedStepsOf = (process: number): ReadonlyArray<readonly [weight: numbe
   [1, Step.deleteMany(process, ["a", "b"])],
   [1, Step.expire(process, "a", "short")],
   [1, Step.expire(process, "a", "long")],
-  [1, Step.deletePattern(process)],
+  [1, Step.deletePattern(process)]
+]
+
+/** Steps that are not possible do nothing, so what repairs is drawn more often than what breaks. */
+const commandFaults = (process: number): Weighted => [
   [1, Step.timeOut(process)],
   [1, Step.interrupt(process)],
   [1, Step.refuse(process)],
   [2, Step.cut(process)],
-  [4, Step.reopen(process)],
-  [4, Step.serveOrphan(process)],
-  [2, Step.duplicate(process)],
-  [2, Step.sever(process)],
-  [4, Step.notice(process)],
-  [6, Step.connect(process)],
-  [1, Step.crash(process)]
+  [8, Step.reopen(process)],
+  [6, Step.serveOrphan(process)]
 ]
 
-const weightedSteps: ReadonlyArray<readonly [weight: number, step: Step.Step]> = [
+const busFaults = (process: number): Weighted => [
+  [2, Step.duplicate(process)],
+  [1, Step.sever(process)],
+  [4, Step.notice(process)],
+  [8, Step.connect(process)]
+]
+
+const crashes = (process: number): Weighted => [[1, Step.crash(process)]]
+
+const time: Weighted = [
   [2, Step.advance(10)],
   [4, Step.advance(25)],
-  [2, Step.advance(60)],
+  [1, Step.advance(60)],
   [1, Step.advance(110)],
+  [1, Step.stall(110)]
+]
+
+const disasters: Weighted = [
   [1, Step.advance(450)],
-  [1, Step.stall(60)],
-  [1, Step.stall(110)],
   [1, Step.evict("a")],
   [1, Step.restart]
 ]
 
-const tableFor = (processes: number): ReadonlyArray<Step.Step> => {
-  const indexes = Array.from({ length: processes }, (_, index) => index)
-  return [...indexes.flatMap(weightedStepsOf), ...weightedSteps].flatMap(([weight, step]) =>
-    Array.from({ length: weight }, () => step)
-  )
+interface Mix {
+  readonly processes: number
+  readonly each: ReadonlyArray<(process: number) => Weighted>
+  readonly rest: ReadonlyArray<Weighted>
 }
 
-const MAX_STEPS = 150
+/** A schedule in which everything goes wrong gets nowhere, so each has its own share of it. */
+const mixes: ReadonlyArray<Mix> = [
+  { processes: 2, each: [moves, calls], rest: [] },
+  { processes: 2, each: [moves, calls], rest: [time] },
+  { processes: 2, each: [moves, calls, busFaults], rest: [time] },
+  { processes: 2, each: [moves, calls, commandFaults], rest: [time] },
+  { processes: 3, each: [moves, calls, busFaults, commandFaults], rest: [time] },
+  { processes: 3, each: [moves, calls, busFaults, commandFaults, crashes], rest: [time, disasters] }
+]
+
+const stepsOf = ({ each, processes, rest }: Mix): ReadonlyArray<Step.Step> => {
+  const indexes = Array.from({ length: processes }, (_, index) => index)
+  const weighted = [...indexes.flatMap((index) => each.flatMap((group) => group(index))), ...rest.flat()]
+  return weighted.flatMap(([weight, step]) => Array.from({ length: weight }, () => step))
+}
+
+const MAX_STEPS = Number(process.env.MAXS ?? 100)
 
 const schedules: fc.Arbitrary<readonly [processes: number, schedule: ReadonlyArray<Step.Step>]> = fc.noBias(
   fc.oneof(
-    ...[2, 3].map((processes) =>
+    ...mixes.map((mix) =>
       fc.tuple(
-        fc.constant(processes),
-        fc.array(fc.constantFrom(...tableFor(processes)), { maxLength: MAX_STEPS, size: "max" })
+        fc.constant(mix.processes),
+        fc.array(fc.constantFrom(...stepsOf(mix)), { maxLength: MAX_STEPS, size: "max" })
       )
     )
   )

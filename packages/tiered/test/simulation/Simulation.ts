@@ -5,9 +5,10 @@ import * as Rules from "../../src/internal/rules.ts"
 import type { Options } from "../../src/TieredBackend.ts"
 import * as Checker from "./Checker.ts"
 import type { Final, History, Operation } from "./History.ts"
-import { ModelRedis } from "./ModelRedis.ts"
+import { ModelRedis, type Sender } from "./ModelRedis.ts"
 import { SimulatedProcess, type World } from "./SimulatedProcess.ts"
 import { show, showCall, type Step } from "./Step.ts"
+import { write } from "./Values.ts"
 import { VirtualTime } from "./VirtualTime.ts"
 
 export interface Setup {
@@ -23,6 +24,11 @@ const STALE_MILLIS = 50
 
 /** What schedules use. */
 export const KEYS = ["a", "b", "c"] as const
+
+/** What the server has at the beginning. */
+const STORED = ["a", "b"] as const
+
+const NOBODY: Sender = { origin: "nobody", writeId: undefined, operation: undefined }
 
 /** Their monotonic clocks have nothing to do with each other. */
 const CLOCK_OFFSET = 1_000_003
@@ -89,6 +95,8 @@ class Simulation {
       nextValue: () => ++this.values,
       step: () => this.steps
     }
+    const stored = new Map(STORED.map((key) => [key, write(this.world.nextValue())]))
+    this.server.set(stored, { deadline: Infinity, only: undefined, push: false }, NOBODY)
     for (let index = 0; index < processes; index++) this.processes.push(this.join(`p${index}`))
     for (const process of this.processes) this.flow(process)
   }

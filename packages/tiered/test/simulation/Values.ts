@@ -3,7 +3,7 @@
  */
 import { Codec } from "@tiercache/core"
 
-const write = (value: number): Uint8Array => {
+export const write = (value: number): Uint8Array => {
   const bytes = new Uint8Array(2)
   new DataView(bytes.buffer).setUint16(0, value)
   return bytes

@@ -74,7 +74,14 @@ export const make = Effect.fnUntraced(function* (clock: ClockKind) {
     const witness = key("witness", crypto.randomUUID())
     return Effect.andThen(
       backend.set(witness, Codec.msgpack, true, { ttl: SHORT }),
-      eventually(Effect.map(backend.get(witness, Codec.msgpack), (entry) => entry === undefined))
+      // a store may hold for a moment what its readers take for gone already
+      eventually(
+        Effect.zipWith(
+          backend.get(witness, Codec.msgpack),
+          backend.has(witness),
+          (entry, has) => entry === undefined && !has
+        )
+      )
     )
   })
 
