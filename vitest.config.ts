@@ -15,7 +15,10 @@ const folders = [
 const integration = "test/**/*.integration.test.ts"
 const seconds = 1000
 /** `test:full` raises the run counts of properties, so one test may take minutes. */
-const patience = process.env.TIERCACHE_TEST_FULL === "1" ? 20 : 1
+const isFull = process.env.TIERCACHE_TEST_FULL === "1"
+const patience = isFull ? 20 : 1
+/** What takes minutes, or a tool that only `.ci/run` installs. */
+const long = "test/**/*.full.integration.test.ts"
 
 const projectsOf = (root: string) => [
   {
@@ -32,6 +35,7 @@ const projectsOf = (root: string) => [
       name: `${basename(root)}:integration`,
       root,
       include: [integration],
+      exclude: isFull ? [] : [long],
       testTimeout: 30 * seconds * patience,
       hookTimeout: 30 * seconds
     }

@@ -33,7 +33,7 @@ layer(RedisServer.layer(), { excludeTestServices: true })("foreignWriters", (it)
   test("DEL", (client, key) => client.del(key))
   test("FLUSHALL", (client) => client.flushall())
   test("its connection is lost and nothing is missed", async (client, key) => {
-    await client.client("KILL", "TYPE", "pubsub")
+    await client.call("CLIENT", "KILL", "TYPE", "pubsub")
     await client.del(key)
   })
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type CacheBackend, Codec } from "@tiercache/core"
-import { Deferred, Effect, Fiber, Stream } from "effect"
+import { Clock, Deferred, Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { find, get, makeFleet, peek, set, unavailable } from "./support.ts"
 
@@ -216,6 +216,34 @@ describe("the bus", () => {
       stranger.publish("flush", [])
       assert.strictEqual(peek(a.backend, "k"), undefined)
       assert.strictEqual(statsOf(a.backend).epochs.flush, 1)
+    })
+  )
+})
+
+describe("wall clocks", () => {
+  it.effect("that are set, hours forward and back, change nothing", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      let shift = 0
+      const shifted: Clock.Clock = Object.assign(Object.create(clock), {
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + shift,
+        currentTimeMillis: Effect.sync(() => clock.currentTimeMillisUnsafe() + shift)
+      })
+      yield* Effect.gen(function* () {
+        const fleet = yield* makeFleet
+        const a = yield* fleet.join("a")
+        const b = yield* fleet.join("b")
+        yield* set(a.backend, "k", "v", { ttl: "10 seconds" })
+        yield* get(b.backend, "k")
+        for (const hours of [1, -1]) {
+          shift = hours * 3_600_000
+          yield* TestClock.adjust("4 seconds")
+          assert.deepStrictEqual(yield* find(b.backend, "k"), ["v", "l1"])
+        }
+        yield* TestClock.adjust("2 seconds")
+        assert.strictEqual(yield* get(b.backend, "k"), undefined)
+        assert.strictEqual(statsOf(b.backend).trustLapses, 0)
+      }).pipe(Effect.provideService(Clock.Clock, shifted))
     })
   )
 })

@@ -35,7 +35,7 @@ export const make = ({ clock, connection, maxKeysPerCommand, now }: Dependencies
     const goneAfter = clock.toMonotonic(envelope.goneAfter)
     // Redis counts from when the command arrived, so it may still have what is gone
     if (goneAfter <= now()) return undefined
-    const freshUntil = clock.toMonotonic(envelope.freshUntil)
+    const freshUntil = goneAfter - (envelope.goneAfter - envelope.freshUntil)
     try {
       return {
         value: codec.decode(envelope.payload, key),

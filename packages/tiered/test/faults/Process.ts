@@ -38,10 +38,20 @@ const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-c
 
 const decode = Schema.decodeUnknownSync(Orders.FromWorker)
 
-/** Starts a worker; done when it listens. It is killed when the scope closes. */
-export const make = Effect.fnUntraced(function* (name: string) {
+/** How a program is started whose wall clock is set wrong; its monotonic clock goes on as it is. */
+const withWallClock = (shift: string) => ({
+  execPath: "faketime",
+  execArgv: ["--exclude-monotonic", "-f", shift, process.execPath]
+})
+
+/**
+ * Starts a worker; done when it listens. It is killed when the scope closes. With `wallClock` (`"+1h"`), its wall clock is off by
+ * that, which takes faketime (of the Debian package of that name).
+ */
+export const make = Effect.fnUntraced(function* (name: string, wallClock?: string) {
+  const start = wallClock === undefined ? { execArgv: [] } : withWallClock(wallClock)
   const child = yield* Effect.acquireRelease(
-    Effect.sync(() => fork(WORKER, [name], { execArgv: [], serialization: "advanced", env })),
+    Effect.sync(() => fork(WORKER, [name], { ...start, serialization: "advanced", env })),
     kill
   )
   const ready = yield* Deferred.make<void, ProcessError>()

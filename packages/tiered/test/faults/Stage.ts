@@ -63,10 +63,12 @@ export interface Options {
   /** Keys beside those that each member has. */
   readonly keys?: ReadonlyArray<string> | undefined
   readonly keysPerMember?: number | undefined
+  /** How far the wall clocks of members are off, by name: `"-1h"`. */
+  readonly wallClocks?: Readonly<Record<string, string>> | undefined
 }
 
 /** Starts the server and a worker per name; done when all caches are open and trusted. */
-export const make = Effect.fnUntraced(function* ({ keys = [], keysPerMember = 8, names, seed }: Options) {
+export const make = Effect.fnUntraced(function* ({ keys = [], keysPerMember = 8, names, seed, wallClocks }: Options) {
   const server = yield* RedisServer.make()
   const keysOf = (name: string) => Array.from({ length: keysPerMember }, (_, index) => `${name}:${index}`)
   const allKeys = [...names.flatMap(keysOf), ...keys]
@@ -75,7 +77,7 @@ export const make = Effect.fnUntraced(function* ({ keys = [], keysPerMember = 8,
     const target = { target: { port: server.port } }
     const commands = yield* TcpProxy.make(target)
     const bus = yield* TcpProxy.make(target)
-    const process = yield* Process.make(name)
+    const process = yield* Process.make(name, wallClocks?.[name])
     yield* process.order({
       _tag: "Open",
       url: `redis://${commands.address}`,

@@ -8,10 +8,12 @@
  */
 import type { Invalidation } from "@tiercache/core"
 import { Effect } from "effect"
-import type { BusItem, ModelRedis, Subscriber } from "./ModelRedis.ts"
+import type { BusContent, BusItem, ModelRedis, Subscriber } from "./ModelRedis.ts"
 
 export class BusConnection implements Subscriber {
   readonly origin: string
+  /** The position of the last that was heard. */
+  heard = 0
   private readonly server: ModelRedis
   /** Added to the server's time, it makes the process' own. */
   private readonly offset: number
@@ -50,8 +52,7 @@ export class BusConnection implements Subscriber {
   connect(): boolean {
     if (this.state !== "disconnected") return false
     this.state = "connecting"
-    this.receive({ type: "subscribed" })
-    this.server.subscribers.add(this)
+    this.server.subscribe(this)
     return true
   }
 
@@ -60,13 +61,14 @@ export class BusConnection implements Subscriber {
     const item = this.items.shift()
     if (item === undefined) return false
     this.lastHeard = item
-    this.handle(item)
+    this.heard = Math.max(this.heard, item.position)
+    this.handle(item.content)
     return true
   }
 
   /** What was heard last comes once more, behind what is under way. No Redis does that, but a bus may. */
   duplicate(): boolean {
-    if (this.lastHeard?.type !== "announcement") return false
+    if (this.lastHeard?.content.type !== "announcement") return false
     this.items.push(this.lastHeard)
     return true
   }
@@ -92,14 +94,14 @@ export class BusConnection implements Subscriber {
     if (wasConnected) this.listener?.onDisconnected()
   }
 
-  private handle(item: BusItem): void {
-    if (item.type === "subscribed") {
+  private handle(content: BusContent): void {
+    if (content.type === "subscribed") {
       this.state = "connected"
       this.listener?.onConnected()
-    } else if (item.type === "heartbeat") {
-      this.listener?.onHeartbeat?.(item.id)
+    } else if (content.type === "heartbeat") {
+      this.listener?.onHeartbeat?.(content.id)
     } else {
-      const { pushed, ...announcement } = item.announcement
+      const { pushed, ...announcement } = content.announcement
       this.listener?.onMessage({
         ...announcement,
         pushed: pushed?.map(({ deadline, payload, version }) => {

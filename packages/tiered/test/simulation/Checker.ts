@@ -6,7 +6,7 @@
  * Time is exact here, and the order of the server is known, so nothing is left to doubt: of each value the checker knows from
  * which position to which the server had it, and of each operation which position it has seen.
  */
-import type { Change, Final, Found, History, Leftover, Operation } from "./History.ts"
+import type { Change, Final, Found, History, Holding, Leftover, Operation } from "./History.ts"
 import { type Call, showCall } from "./Step.ts"
 
 export type Rule =
@@ -14,6 +14,8 @@ export type Rule =
   | "bounded staleness"
   /** L1 serves nothing older than what the process has read, or has been told that it has written. */
   | "never backwards"
+  /** L1 has nothing that was replaced by a write whose announcement has arrived. */
+  | "follows the bus"
   /** L1 serves nothing beyond its deadline. */
   | "never expired"
   /** When all is quiet, L1 has what the server has, or nothing. */
@@ -42,6 +44,7 @@ export const check = (history: History, options: Options): ReadonlyArray<Violati
   const log = new Log(history.changes)
   return [
     ...checkReads(history, log, options),
+    ...history.holdings.flatMap((holding) => checkHolding(holding, log)),
     ...history.finals.flatMap((final) => checkFinal(final, log, history.endedAt)),
     ...checkFailures(history, log),
     ...history.operations.flatMap(checkSettled),
@@ -172,6 +175,12 @@ const checkDeadline = (read: Operation, key: string, found: Found, log: Log): Re
   const { deadline } = log.lifeOf(found.value)
   if (read.startedAt < deadline) return []
   return violation("never expired", `${describe(read, key, found)} at ${read.startedAt} ms, gone since ${deadline} ms`)
+}
+
+const checkHolding = ({ heard, key, origin, step, value }: Holding, log: Log): ReadonlyArray<Violation> => {
+  const { until } = log.lifeOf(value)
+  if (until >= heard) return []
+  return violation("follows the bus", `${origin} holds ${key} = ${value} after step ${step}, and heard all up to ${heard}`)
 }
 
 const checkFinal = ({ got, key, origin, peeked }: Final, log: Log, endedAt: number): ReadonlyArray<Violation> => {

@@ -53,6 +53,15 @@ export interface Operation {
   readonly found: Map<string, Found | undefined>
 }
 
+/** What a process held under a key after a step, and the position up to which it had heard the bus. */
+export interface Holding {
+  readonly origin: string
+  readonly step: number
+  readonly key: string
+  readonly value: number
+  readonly heard: number
+}
+
 /** What a process has when all is quiet. */
 export interface Final {
   readonly origin: string
@@ -71,6 +80,7 @@ export interface Leftover {
 export interface History {
   readonly changes: ReadonlyArray<Change>
   readonly operations: ReadonlyArray<Operation>
+  readonly holdings: ReadonlyArray<Holding>
   readonly finals: ReadonlyArray<Final>
   readonly leftovers: ReadonlyArray<Leftover>
   /** When all was quiet, in milliseconds. */

@@ -26,11 +26,17 @@ export interface Announcement {
   readonly pushed: ReadonlyArray<Stored> | undefined
 }
 
-/** What a connection to the bus brings, in the order in which it was published after the subscription. */
-export type BusItem =
+export type BusContent =
   | { readonly type: "subscribed" }
   | { readonly type: "heartbeat"; readonly id: number }
   | { readonly type: "announcement"; readonly announcement: Announcement }
+
+/** What a connection to the bus brings, in the order in which it was published after the subscription. */
+export interface BusItem {
+  /** Of the server when this was published, see `History`. */
+  readonly position: number
+  readonly content: BusContent
+}
 
 /** A connection to the bus, as the server knows it. */
 export interface Subscriber {
@@ -87,9 +93,11 @@ export class ModelRedis {
   unlink(keys: ReadonlyArray<string>, sender: Sender): number {
     this.begin()
     const found = keys.filter((key) => this.entries.delete(key))
-    for (const key of keys) this.note(key, "delete", sender.operation)
-    this.announce("delete", found, sender)
-    this.announce("delete", keys.filter((key) => !found.includes(key)), sender)
+    const missing = keys.filter((key) => !found.includes(key))
+    for (const group of [found, missing]) {
+      for (const key of group) this.note(key, "delete", sender.operation)
+      this.announce("delete", group, sender)
+    }
     return found.length
   }
 
@@ -110,9 +118,12 @@ export class ModelRedis {
 
   heartbeat(origin: string, id: number): void {
     this.begin()
-    for (const subscriber of this.subscribers) {
-      if (subscriber.origin === origin) subscriber.receive({ type: "heartbeat", id })
-    }
+    this.publish({ type: "heartbeat", id }, (subscriber) => subscriber.origin === origin)
+  }
+
+  subscribe(subscriber: Subscriber): void {
+    subscriber.receive({ position: this.changes.length, content: { type: "subscribed" } })
+    this.subscribers.add(subscriber)
   }
 
   /** Memory is short: an entry goes, and nobody is told. What an L1 holds of it is still the last that was written. */
@@ -149,7 +160,11 @@ export class ModelRedis {
     if (keys.length === 0) return
     const { origin, writeId } = sender
     const pushed = push ? keys.flatMap((key) => this.entries.get(key) ?? []) : undefined
-    const item: BusItem = { type: "announcement", announcement: { kind, origin, writeId, keys, pushed } }
-    for (const subscriber of this.subscribers) subscriber.receive(item)
+    this.publish({ type: "announcement", announcement: { kind, origin, writeId, keys, pushed } }, () => true)
+  }
+
+  private publish(content: BusContent, isFor: (subscriber: Subscriber) => boolean): void {
+    const item = { position: this.changes.length, content }
+    for (const subscriber of this.subscribers) if (isFor(subscriber)) subscriber.receive(item)
   }
 }
