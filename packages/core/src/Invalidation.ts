@@ -9,14 +9,17 @@
 import { Context, type Effect, type Scope } from "effect"
 import type * as CacheError from "./CacheError.ts"
 
-/** What happened to the keys: a value was written, they are gone, their TTL changed, or all keys of the store are gone. */
-export type Kind = "set" | "delete" | "expire" | "flush"
+/**
+ * What happened to the keys: a value was written, they are gone, their TTL changed; all that match a pattern are gone; or all keys
+ * of the store are.
+ */
+export type Kind = "set" | "delete" | "expire" | "pattern" | "flush"
 
 export interface Message {
   /** The process that wrote, as its `Invalidation` names itself. */
   readonly origin: string
   readonly kind: Kind
-  /** Whole keys. Empty for `flush`. */
+  /** Whole keys. Patterns in their written form for `pattern`; none for `flush`. */
   readonly keys: ReadonlyArray<string>
   /** The number that the writer gave to this write, if it did; with `origin` it names one write. */
   readonly writeId?: number | undefined

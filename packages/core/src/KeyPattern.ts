@@ -37,15 +37,16 @@ export interface KeyPattern {
  * ```
  */
 export const make = (prefix: string, pattern: string): KeyPattern => {
-  const glob = [prefix, ...pattern.split(":").map(encodeGlob)].join(":")
-  return { glob, matches: (key) => matchesGlob(glob, key) }
+  return ofGlob([prefix, ...pattern.split(":").map(encodeGlob)].join(":"))
 }
 
+/** A pattern from its written form. */
+export const ofGlob = (glob: string): KeyPattern => ({ glob, matches: (key) => matchesGlob(glob, key) })
+
 const encodeGlob = (part: string): string => {
-  if (part === "" || !part.isWellFormed()) {
-    throw CacheError.make("pattern", "InvalidKey", "a part of a pattern is empty or not well-formed Unicode")
-  }
-  return /[*?]/.test(part) ? part.replace(/[^*?]+/g, CacheKey.encodeText) : CacheKey.encodePart(part)
+  if (!/[*?]/.test(part)) return CacheKey.encodePart(part)
+  if (part.isWellFormed()) return part.replace(/[^*?]+/g, CacheKey.encodeText)
+  throw CacheError.make("pattern", "InvalidKey", "a part of a pattern is not well-formed Unicode")
 }
 
 /** Greedy matching that goes back to the last `*` only: no pattern makes it exponential. */

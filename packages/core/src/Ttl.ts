@@ -44,10 +44,9 @@ export const toMillisUnsafe = (operation: string, ttl: Input): number => {
 
 /** What the type says, for callers without types. */
 const isInput = (input: unknown): boolean =>
-  typeof input === "string" || Duration.isDuration(input) || (Predicate.isObject(input) && hasNumbersOnly(input))
-
-const hasNumbersOnly = (input: object): boolean =>
-  !Array.isArray(input) && Object.values(input).every((part) => part === undefined || typeof part === "number")
+  typeof input === "string" ||
+  Duration.isDuration(input) ||
+  (Predicate.isObject(input) && Object.values(input).every((part) => part === undefined || typeof part === "number"))
 
 const durationMillis = (input: Input): number =>
   Option.match(Duration.fromInput(input), { onNone: () => NaN, onSome: Duration.toMillis })

@@ -19,12 +19,14 @@ export interface Faults {
 export interface Member {
   /** What the member's backend provides to those who listen. */
   readonly invalidation: Invalidation.Invalidation["Service"]
-  /** As `invalidation.subscribe`, without what `publishMissing` announces. */
+  /** As `invalidation.subscribe`, without what `publishMissing` and `publishPattern` announce. */
   readonly subscribeToChanges: Invalidation.Invalidation["Service"]["subscribe"]
   /** Announces a write of this member, to itself too. Reaches others even while this one hears nothing. */
   readonly publish: (kind: Invalidation.Kind, keys: ReadonlyArray<string>, details?: Details) => void
   /** Announces a delete of what was not there: no change, but an L1 may still hold what the store has evicted. */
   readonly publishMissing: (keys: ReadonlyArray<string>) => void
+  /** Announces that all keys of a pattern were deleted, those included that only an L1 still has. */
+  readonly publishPattern: (glob: string) => void
 }
 
 export interface InProcessBus {
@@ -188,7 +190,8 @@ export const make: Effect.Effect<InProcessBus, never, Scope.Scope> = Effect.gen(
           },
           subscribeToChanges: (listener) => subscribe({ origin, listener, changesOnly: true }),
           publish: (kind, keys, details) => publish({ origin, kind, keys, ...details }, true),
-          publishMissing: (keys) => publish({ origin, kind: "delete", keys }, false)
+          publishMissing: (keys) => publish({ origin, kind: "delete", keys }, false),
+          publishPattern: (glob) => publish({ origin, kind: "pattern", keys: [glob] }, false)
         })
       ),
     setFaults: (next) => {

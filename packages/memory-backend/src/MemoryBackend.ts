@@ -38,7 +38,7 @@ export const makeShared = (options?: LruStore.Options): Effect.Effect<Shared, Ca
  * - Scripts run their reducers, with the monotonic clock in microseconds as their time: it is never set back.
  */
 export const make = Effect.fnUntraced(function* ({ bus, store }: Shared, origin: string) {
-  const { invalidation, publish, publishMissing, subscribeToChanges } = yield* bus.connect(origin)
+  const { invalidation, publish, publishMissing, publishPattern, subscribeToChanges } = yield* bus.connect(origin)
   let unreadable = 0
 
   const read = <A>(entry: LocalStore.LocalEntry, codec: Codec.Codec<A>, key: string): A | undefined => {
@@ -163,7 +163,12 @@ export const make = Effect.fnUntraced(function* ({ bus, store }: Shared, origin:
         return true
       }),
     scan: (pattern) => Stream.suspend(() => Stream.fromIterable(matching(pattern))),
-    deletePattern: (pattern) => Effect.sync(() => deleteAll([...matching(pattern)])),
+    deletePattern: (pattern) =>
+      Effect.sync(() => {
+        const count = deleteAll([...matching(pattern)])
+        publishPattern(pattern.glob)
+        return count
+      }),
     increment: (key, options) => CacheError.attempt(() => increment(key, options)),
     run: (script, keys, args) => CacheError.attempt(() => runScript(store, script, keys, args)),
     changes: changesOf(subscribeToChanges),

@@ -10,6 +10,7 @@ const listen = Effect.fnUntraced(function* (member: InProcessBus.Member) {
   const heard: Array<string> = []
   yield* member.invalidation.subscribe({
     onMessage: ({ keys, kind, origin }) => heard.push(`${origin}: ${kind} ${keys.join()}`),
+    onHeartbeat: (id) => heard.push(`heartbeat ${id}`),
     onConnected: () => heard.push("connected"),
     onDisconnected: () => heard.push("disconnected")
   })
@@ -178,6 +179,54 @@ describe("InProcessBus", () => {
       assert.deepStrictEqual(heard, ["connected"])
       assert.deepStrictEqual(heardByA, ["connected", "a: set x"])
       yield* bus.connect("c")
+    })
+  )
+
+  it.effect(
+    "brings a heartbeat back to its member alone, behind what was published before it",
+    Effect.fnUntraced(function* () {
+      const { a, b, bus, heardByA, heardByB } = yield* pair
+      bus.setFaults({ delay: "1 second" })
+      b.publish("set", ["x"])
+      yield* a.invalidation.heartbeat(7)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(heardByA, ["connected", "b: set x", "heartbeat 7"])
+      assert.deepStrictEqual(heardByB, ["connected", "b: set x"])
+    })
+  )
+
+  it.effect(
+    "tells the age of a message",
+    Effect.fnUntraced(function* () {
+      const { a, bus } = yield* pair
+      const ages: Array<number | undefined> = []
+      yield* a.invalidation.subscribe({
+        onMessage: ({ ageMillis }) => ages.push(ageMillis),
+        onConnected: () => {},
+        onDisconnected: () => {}
+      })
+      a.publish("set", ["x"])
+      bus.setFaults({ delay: "1 second" })
+      a.publish("set", ["x"])
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(ages, [0, 1000])
+    })
+  )
+
+  it.effect(
+    "mutes a member without telling it; connecting anew is up to the member",
+    Effect.fnUntraced(function* () {
+      const { a, b, bus, heardByA, heardByB } = yield* pair
+      bus.setFaults({ mute: (receiver) => receiver === "b" })
+      a.publish("set", ["x"])
+      yield* b.invalidation.heartbeat(1)
+      assert.deepStrictEqual(heardByB, ["connected"])
+      assert.deepStrictEqual(heardByA, ["connected", "a: set x"])
+      yield* b.invalidation.reconnect
+      assert.deepStrictEqual(heardByB, ["connected", "disconnected", "connected"])
+      bus.disconnect("b")
+      yield* b.invalidation.reconnect
+      assert.strictEqual(heardByB.at(-1), "disconnected")
     })
   )
 

@@ -118,9 +118,10 @@ describe("backends over one store", () => {
   const connect = Effect.gen(function* () {
     const shared = yield* MemoryBackend.makeShared()
     const [a, b] = [yield* MemoryBackend.make(shared, "a"), yield* MemoryBackend.make(shared, "b")]
-    const messages: Array<Pick<Invalidation.Message, "origin" | "kind" | "keys">> = []
+    const messages: Array<Pick<Invalidation.Message, "origin" | "kind" | "keys" | "writeId">> = []
     yield* b.invalidation.subscribe({
-      onMessage: ({ keys, kind, origin }) => messages.push({ origin, kind, keys }),
+      onMessage: ({ keys, kind, origin, writeId }) =>
+        messages.push(writeId === undefined ? { origin, kind, keys } : { origin, kind, keys, writeId }),
       onConnected: () => {},
       onDisconnected: () => {}
     })
@@ -145,13 +146,15 @@ describe("backends over one store", () => {
     Effect.fnUntraced(function* () {
       const { a, messages } = yield* connect
       const entries = ["x:1", "x:2", "x:2"].map((key) => [key, 1] as const)
-      yield* a.setMany(entries, Codec.msgpack, TTL)
+      yield* a.setMany(entries, Codec.msgpack, { ...TTL, writeId: 7 })
       yield* a.expire("x:1", "1 minute")
       yield* a.deletePattern(KeyPattern.make("x", "*"))
       assert.deepStrictEqual(messages, [
-        { origin: "a", kind: "set", keys: ["x:1", "x:2"] },
+        { origin: "a", kind: "set", keys: ["x:1", "x:2"], writeId: 7 },
         { origin: "a", kind: "expire", keys: ["x:1"] },
-        { origin: "a", kind: "delete", keys: ["x:1", "x:2"] }
+        { origin: "a", kind: "delete", keys: ["x:1", "x:2"] },
+        // for what only an L1 still has
+        { origin: "a", kind: "pattern", keys: ["x:*"] }
       ])
     })
   )

@@ -26,16 +26,23 @@ const ORIGIN_CHARS = Math.ceil((ORIGIN_BYTES * 4) / 3)
  */
 export type Kind = Invalidation.Kind | "missing" | "push"
 
-const LETTERS = { set: "s", push: "p", delete: "d", missing: "m", expire: "e", flush: "f" } as const satisfies Record<
-  Kind,
-  string
->
+const LETTERS = {
+  set: "s",
+  push: "p",
+  delete: "d",
+  missing: "m",
+  expire: "e",
+  pattern: "g",
+  flush: "f"
+} as const satisfies Record<Kind, string>
+
 const KINDS: ReadonlyMap<string, Kind> = new Map([
   [LETTERS.set, "set"],
   [LETTERS.push, "push"],
   [LETTERS.delete, "delete"],
   [LETTERS.missing, "missing"],
   [LETTERS.expire, "expire"],
+  [LETTERS.pattern, "pattern"],
   [LETTERS.flush, "flush"]
 ])
 
@@ -86,7 +93,8 @@ export const decode = (bytes: Buffer): BusMessage => {
   if (kind === "push") return decodePush(rest, parts)
   const keys = parts.map((part) => part.toString())
   if (kind === "missing") return { ...rest, kind: "delete", keys, pushed: undefined, isChange: false }
-  return { ...rest, kind, keys, pushed: undefined, isChange: true }
+  // what a pattern has deleted was announced key by key
+  return { ...rest, kind, keys, pushed: undefined, isChange: kind !== "pattern" }
 }
 
 const HEADER = new RegExp(`^${VERSION}([a-z])([A-Za-z0-9_-]{${ORIGIN_CHARS}})(\\d{1,15}):(\\d{1,15}):`)

@@ -28,7 +28,7 @@ const head = (kind: BusMessage.Kind, writeId = 0, sentAt = 1_754_000_000_123) =>
 
 describe("BusMessage", () => {
   it("reads what it wrote", () => {
-    const kind = fc.constantFrom("set", "delete", "expire", "flush")
+    const kind = fc.constantFrom("set", "delete", "expire", "pattern", "flush")
     fc.assert(
       fc.property(kind, fc.array(key), fc.nat(), millis, (kind, keys, writeId, sentAt) => {
         const { header, origin } = head(kind, writeId, sentAt)
@@ -39,7 +39,7 @@ describe("BusMessage", () => {
           writeId,
           sentAt,
           pushed: undefined,
-          isChange: true
+          isChange: kind !== "pattern"
         })
       })
     )

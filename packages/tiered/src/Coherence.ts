@@ -27,6 +27,7 @@
 import {
   type CacheBackend,
   type Invalidation,
+  KeyPattern,
   type LocalStore,
   type MonotonicClock
 } from "@tiercache/core"
@@ -123,6 +124,11 @@ export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts,
     tokens.voidKey(key)
   }
 
+  const forgetMatching = (matches: (key: string) => boolean) => {
+    for (const key of [...local.keys()]) if (matches(key)) local.delete(key)
+    tokens.voidMatching(matches)
+  }
+
   /** One key of a message: its entry goes, or is replaced if the message carries a newer one. */
   const apply = (key: string, pushed: Invalidation.Pushed | undefined) => {
     const isInFlight = rules.fillTokens ? tokens.voidKey(key) : false
@@ -148,6 +154,7 @@ export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts,
     counters.messages++
     counters.lagMillis = message.ageMillis ?? counters.lagMillis
     if (message.kind === "flush") return beginEpoch("flush")
+    if (message.kind === "pattern") return message.keys.forEach((glob) => forgetMatching(KeyPattern.ofGlob(glob).matches))
     const isOwn = message.origin === bus.origin && message.writeId !== undefined
     if (isOwn && (!rules.lateOwnWrites || ownWrites.isExpected(message.writeId))) return
     message.keys.forEach((key, index) => apply(key, message.pushed?.[index]))
@@ -226,10 +233,7 @@ export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts,
     tokens,
     ownWrites,
     forget,
-    forgetMatching: (matches) => {
-      for (const key of [...local.keys()]) if (matches(key)) local.delete(key)
-      tokens.voidMatching(matches)
-    },
+    forgetMatching,
     doubt: (keys) => {
       if (!unacknowledged.add(keys)) beginEpoch("overflow")
     },

@@ -85,7 +85,8 @@ export const make = (limit: number, onOverflow: () => void): FillTokens => {
       if (state === undefined || openedIn !== epoch) return false
       if (isWrite) state.writes--
       if (--state.open === 0) keys.delete(key)
-      return state.version === version
+      // of own writes that overlap, nobody knows which is the last
+      return state.version === version && state.writes === 0
     },
     voidKey: (key) => {
       const state = keys.get(key)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type CacheBackend, Codec } from "@tiercache/core"
+import { type CacheBackend, Codec, KeyPattern } from "@tiercache/core"
 import { Clock, Deferred, Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { find, get, makeFleet, peek, set, unavailable } from "./support.ts"
@@ -17,7 +17,7 @@ describe("a write in another process", () => {
     delete: (backend) => backend.delete("k"),
     deleteMany: (backend) => backend.deleteMany(["k", "other"]),
     expire: (backend) => backend.expire("k", "1 minute"),
-    deletePattern: (backend) => backend.deletePattern({ glob: "k*", matches: (key) => key.startsWith("k") })
+    deletePattern: (backend) => backend.deletePattern(KeyPattern.ofGlob("k*"))
   } satisfies Record<string, (backend: CacheBackend.CacheBackend["Service"]) => Effect.Effect<unknown, unknown>>)) {
     it.effect(`removes the key from L1: ${name}`, () =>
       Effect.gen(function* () {
@@ -32,6 +32,22 @@ describe("a write in another process", () => {
       })
     )
   }
+
+  it.effect("reaches what the store itself has evicted", () =>
+    Effect.gen(function* () {
+      const fleet = yield* makeFleet
+      const a = yield* fleet.join("a")
+      const b = yield* fleet.join("b")
+      for (const key of ["k:1", "k:2", "other"]) yield* set(b.backend, key, "old")
+      yield* fleet.evict(["k:1", "k:2", "other"])
+      assert.isFalse(yield* a.backend.delete("k:1"))
+      assert.strictEqual(yield* a.backend.deletePattern(KeyPattern.ofGlob("k:*")), 0)
+      assert.deepStrictEqual(
+        ["k:1", "k:2", "other"].map((key) => peek(b.backend, key)),
+        [undefined, undefined, "old"]
+      )
+    })
+  )
 
   it.effect("leaves L1 with the new value if it is pushed", () =>
     Effect.gen(function* () {

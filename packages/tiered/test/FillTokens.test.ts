@@ -32,12 +32,16 @@ describe("FillTokens", () => {
     assert.isTrue(tokens.close(tokens.open("k")))
   })
 
-  it("lets only the last of overlapping own writes fill", () => {
+  it("lets no own write fill that overlaps another one", () => {
     const tokens = make()
     const first = tokens.openWrite("k")
     const second = tokens.openWrite("k")
-    assert.isTrue(tokens.close(second))
+    assert.isFalse(tokens.close(second))
     assert.isFalse(tokens.close(first))
+    const third = tokens.openWrite("k")
+    const fourth = tokens.openWrite("k")
+    assert.isFalse(tokens.close(third))
+    assert.isTrue(tokens.close(fourth), "the first of the two is over")
   })
 
   it("voids by pattern and altogether", () => {
@@ -95,7 +99,9 @@ describe("FillTokens", () => {
             open.push({ token: tokens.openWrite(key), isValid: true, isKnown: true })
           } else if (what === "close") {
             const [held] = open.splice(index % Math.max(1, open.length), 1)
-            if (held !== undefined) assert.strictEqual(tokens.close(held.token), held.isValid)
+            if (held === undefined) continue
+            const isWriting = open.some(({ isKnown, token }) => isKnown && token.isWrite && token.key === held.token.key)
+            assert.strictEqual(tokens.close(held.token), held.isValid && !isWriting)
           } else if (what === "voidKey") {
             tokens.voidKey(key)
             spoil((token) => token.key === key)

@@ -16,7 +16,9 @@ export interface Member {
 
 export interface Fleet {
   readonly bus: InProcessBus.InProcessBus
-  /** What the store does for all members that joined with it: replace a method to make it fail or wait. */
+  /** Makes the store forget keys, as an eviction does: nobody is told. */
+  readonly evict: (keys: ReadonlyArray<string>) => Effect.Effect<void>
+  /** `interfere` replaces methods of the store, for this member, to make them fail or wait. */
   readonly join: (
     origin: string,
     options?: TieredBackend.Options,
@@ -29,6 +31,7 @@ export const makeFleet: Effect.Effect<Fleet, CacheError.CacheError, Scope.Scope>
   MemoryBackend.makeShared(),
   (shared) => ({
     bus: shared.bus,
+    evict: (keys) => Effect.sync(() => keys.forEach((key) => shared.store.delete(key))),
     join: (origin, options, interfere) =>
       Effect.map(Layer.build(layerOver(shared, origin, options, interfere)), (context) => ({
         backend: Context.get(context, CacheBackend.CacheBackend),

@@ -41,7 +41,8 @@ export const make = (
         Stream.runFold(
           () => 0,
           (sum: number, count: number) => sum + count
-        )
+        ),
+        Effect.tap(() => writes.announcePattern(pattern))
       )
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The operations that write. Each is a script, which announces what it did.
  */
-import { type CacheBackend, CacheError, Envelope, type MonotonicClock, Ttl } from "@tiercache/core"
+import { type CacheBackend, CacheError, Envelope, type KeyPattern, type MonotonicClock, Ttl } from "@tiercache/core"
 import { Effect } from "effect"
 import type { RedisValue } from "ioredis"
 import * as BusMessage from "../BusMessage.ts"
@@ -14,6 +14,8 @@ import * as scripts from "./scripts.ts"
 type Service = CacheBackend.CacheBackend["Service"]
 
 export interface Writes extends Pick<Service, "set" | "setMany" | "delete" | "deleteMany" | "expire" | "increment"> {
+  /** Announces that all keys of a pattern were deleted, those included that only an L1 still has. */
+  readonly announcePattern: (pattern: KeyPattern.KeyPattern) => Effect.Effect<void, CacheError.CacheError>
   /** Deletes in one script. */
   readonly unlink: (operation: string, keys: ReadonlyArray<string>) => Effect.Effect<number, CacheError.CacheError>
 }
@@ -100,6 +102,13 @@ export const make = ({ bus, clock, connection, maxKeysPerCommand, now }: Depende
 
   return {
     unlink,
+
+    announcePattern: ({ glob }) =>
+      Effect.asVoid(
+        connection.command("deletePattern", (client) =>
+          client.publish(bus.channel, BusMessage.encode(header("pattern"), [glob]))
+        )
+      ),
 
     set: (key, codec, value, options) =>
       CacheError.suspend(() => {

@@ -6,7 +6,8 @@
  * Time is exact here, and the order of the server is known, so nothing is left to doubt: of each value the checker knows from
  * which position to which the server had it, and of each operation which position it has seen.
  */
-import type { Change, Final, Found, History, Holding, Leftover, Operation } from "./History.ts"
+import type { Final, History, Leftover, Operation } from "./History.ts"
+import { Lives } from "./Lives.ts"
 import { type Call, showCall } from "./Step.ts"
 
 export type Rule =
@@ -41,54 +42,49 @@ export interface Options {
 
 /** All violations; none for a history that a coherent cache can have. */
 export const check = (history: History, options: Options): ReadonlyArray<Violation> => {
-  const log = new Log(history.changes)
+  const lives = new Lives(history.changes)
+  const obligations = [...obligationsOfWrites(history), ...obligationsOfExpiry(history)]
   return [
-    ...checkReads(history, log, options),
-    ...history.holdings.flatMap((holding) => checkHolding(holding, log)),
-    ...history.finals.flatMap((final) => checkFinal(final, log, history.endedAt)),
-    ...checkFailures(history, log),
+    ...sightsOf(history).flatMap((sight) => [
+      ...checkStaleness(sight, obligations, lives, options),
+      ...checkOrder(sight, history, lives),
+      ...checkFollowing(sight, lives),
+      ...checkDeadline(sight, lives)
+    ]),
+    ...history.finals.flatMap((final) => checkFinal(final, lives, history.endedAt)),
+    ...checkFailures(history, lives),
     ...history.operations.flatMap(checkSettled),
     ...history.leftovers.flatMap(checkLeftover)
   ]
 }
 
-/** The positions at which the server had a value: from the first to the last of them. */
-interface Life {
-  readonly from: number
-  until: number
-  /** The latest deadline that it ever had. */
-  deadline: number
+/** Something that L1 served. */
+interface Sight {
+  readonly origin: string
+  readonly key: string
+  readonly value: number
+  readonly isStale: boolean
+  /** When it was asked. */
+  readonly at: number
+  /** Operations that ended up to this step had ended before. */
+  readonly afterStep: number
+  /** The position up to which the process had heard the bus. */
+  readonly heard: number
+  readonly call: Call | "peek"
 }
 
-class Log {
-  readonly changes: ReadonlyArray<Change>
-  private readonly lives = new Map<number, Life>()
-  /** What L1s may still have: also what the server has evicted. */
-  private readonly last = new Map<string, Change>()
-
-  constructor(changes: ReadonlyArray<Change>) {
-    this.changes = changes
-    changes.forEach((change, index) => {
-      const { cause, deadline, key, value } = change
-      const previous = this.last.get(key)
-      const life = previous?.value === undefined ? undefined : this.lives.get(previous.value)
-      if (cause === "expire" && life !== undefined) life.deadline = Math.max(life.deadline, deadline)
-      else if (life !== undefined) life.until = index
-      if (cause === "set" && value !== undefined) this.lives.set(value, { from: index + 1, until: Infinity, deadline })
-      this.last.set(key, change)
+const sightsOf = ({ operations, peeks }: History): ReadonlyArray<Sight> => [
+  ...peeks.map((peek) => ({ ...peek, isStale: false, call: "peek" as const })),
+  ...operations.flatMap(({ call, found, origin, startedAt, startedIn }) =>
+    [...found].flatMap(([key, result]) => {
+      if (result?.tier !== "l1") return []
+      const { isStale, value } = result
+      return [{ origin, key, value, isStale, at: startedAt, afterStep: startedIn - 1, heard: -1, call }]
     })
-  }
+  )
+]
 
-  lifeOf(value: number): Life {
-    return this.lives.get(value) ?? { from: Infinity, until: -1, deadline: -Infinity }
-  }
-
-  lastOf(key: string): Change | undefined {
-    return this.last.get(key)
-  }
-}
-
-/** From a moment on, nothing older than a position is to be read under a key. */
+/** From a moment on, nothing older than a position is to be served under a key. */
 interface Obligation {
   readonly key: string
   readonly since: number
@@ -97,22 +93,7 @@ interface Obligation {
   readonly call: Call
 }
 
-const checkReads = (history: History, log: Log, options: Options): ReadonlyArray<Violation> => {
-  const obligations = [...obligationsOfWrites(history.operations), ...obligationsOfExpiry(history, log)]
-  const reads = history.operations.filter(({ kind, outcome }) => kind === "read" && outcome === "acknowledged")
-  return reads.flatMap((read) =>
-    [...read.found].flatMap(([key, found]) => {
-      if (found === undefined || found.tier === "l2") return []
-      return [
-        ...checkStaleness(read, key, found, obligations, log, options),
-        ...(found.isStale ? [] : checkOrder(read, key, found, history.operations, log)),
-        ...checkDeadline(read, key, found, log)
-      ]
-    })
-  )
-}
-
-const obligationsOfWrites = (operations: ReadonlyArray<Operation>): ReadonlyArray<Obligation> =>
+const obligationsOfWrites = ({ operations }: History): ReadonlyArray<Obligation> =>
   operations
     .filter(({ kind, outcome }) => kind !== "read" && outcome === "acknowledged")
     .flatMap(({ call, endedAt, positions }) =>
@@ -120,72 +101,66 @@ const obligationsOfWrites = (operations: ReadonlyArray<Operation>): ReadonlyArra
     )
 
 /** What expires is gone since its deadline, if the write that gave it the deadline was acknowledged. */
-const obligationsOfExpiry = ({ operations }: History, { changes }: Log): ReadonlyArray<Obligation> => {
-  const givenBy = new Map<string, number | undefined>()
+const obligationsOfExpiry = ({ changes, operations }: History): ReadonlyArray<Obligation> => {
+  const lastWriters = new Map<string, Operation | undefined>()
   return changes.flatMap(({ cause, deadline, key, operation }, index) => {
-    const giver = operations[givenBy.get(key) ?? -1]
-    givenBy.set(key, operation)
-    if (cause !== "expiry" || giver?.outcome !== "acknowledged") return []
-    return [{ key, since: Math.max(deadline, giver.endedAt), position: index + 1, call: giver.call }]
+    const writer = lastWriters.get(key)
+    lastWriters.set(key, operations[operation ?? -1])
+    if (cause !== "expiry" || writer?.outcome !== "acknowledged") return []
+    return [{ key, since: Math.max(deadline, writer.endedAt), position: index + 1, call: writer.call }]
   })
 }
 
 const checkStaleness = (
-  read: Operation,
-  key: string,
-  found: Found,
+  sight: Sight,
   obligations: ReadonlyArray<Obligation>,
-  log: Log,
+  lives: Lives,
   { boundMillis, staleMillis }: Options
 ): ReadonlyArray<Violation> => {
-  const bound = found.isStale ? boundMillis + staleMillis : boundMillis
-  const { until } = log.lifeOf(found.value)
-  const broken = obligations.find(
-    (obligation) => obligation.key === key && read.startedAt > obligation.since + bound && until < obligation.position
-  )
+  const { at, isStale, key, value } = sight
+  const { until } = lives.of(value)
+  if (until === Infinity) return []
+  const due = at - boundMillis - (isStale ? staleMillis : 0)
+  const broken = obligations.find((duty) => duty.key === key && duty.since < due && until < duty.position)
   if (broken === undefined) return []
-  const age = read.startedAt - broken.since
-  return violation("bounded staleness", `${describe(read, key, found)}, ${age} ms after the end of ${showCall(broken.call)}`)
+  return violation("bounded staleness", `${describe(sight)}, ${at - broken.since} ms after the end of ${showCall(broken.call)}`)
 }
 
-const checkOrder = (
-  read: Operation,
-  key: string,
-  found: Found,
-  operations: ReadonlyArray<Operation>,
-  log: Log
-): ReadonlyArray<Violation> => {
-  const { until } = log.lifeOf(found.value)
-  const newer = operations.find((earlier) => {
-    if (earlier.origin !== read.origin || earlier.outcome !== "acknowledged" || earlier.endedIn >= read.startedIn) return false
-    return seenBy(earlier, key, log) > until
-  })
+const checkOrder = (sight: Sight, { operations }: History, lives: Lives): ReadonlyArray<Violation> => {
+  const { afterStep, isStale, key, origin, value } = sight
+  const { until } = lives.of(value)
+  if (isStale || until === Infinity) return []
+  const newer = operations.find(
+    (earlier) =>
+      earlier.origin === origin &&
+      earlier.outcome === "acknowledged" &&
+      earlier.endedIn <= afterStep &&
+      seenBy(earlier, key, lives) > until
+  )
   if (newer === undefined) return []
-  return violation("never backwards", `${describe(read, key, found)}, after ${describe(newer, key, newer.found.get(key))}`)
+  return violation("never backwards", `${describe(sight)}, after ${showCall(newer.call)} had seen ${newer.found.get(key)?.value}`)
 }
 
 /** The oldest position that an operation may have seen. */
-const seenBy = ({ found, positions }: Operation, key: string, log: Log): number => {
+const seenBy = ({ found, positions }: Operation, key: string, lives: Lives): number => {
   const read = found.get(key)
   if (read === undefined || read.tier === "l2") return positions.get(key) ?? -1
-  return read.isStale ? -1 : log.lifeOf(read.value).from
+  return read.isStale ? -1 : lives.of(read.value).from
 }
 
-const checkDeadline = (read: Operation, key: string, found: Found, log: Log): ReadonlyArray<Violation> => {
-  const { deadline } = log.lifeOf(found.value)
-  if (read.startedAt < deadline) return []
-  return violation("never expired", `${describe(read, key, found)} at ${read.startedAt} ms, gone since ${deadline} ms`)
+const checkFollowing = (sight: Sight, lives: Lives): ReadonlyArray<Violation> =>
+  lives.of(sight.value).until >= sight.heard
+    ? []
+    : violation("follows the bus", `${describe(sight)}, and had heard all up to ${sight.heard}`)
+
+const checkDeadline = (sight: Sight, lives: Lives): ReadonlyArray<Violation> => {
+  const { deadline } = lives.of(sight.value)
+  if (sight.at < deadline) return []
+  return violation("never expired", `${describe(sight)} at ${sight.at} ms, gone since ${deadline} ms`)
 }
 
-const checkHolding = ({ heard, key, origin, step, value }: Holding, log: Log): ReadonlyArray<Violation> => {
-  const { until } = log.lifeOf(value)
-  if (until >= heard) return []
-  return violation("follows the bus", `${origin} holds ${key} = ${value} after step ${step}, and heard all up to ${heard}`)
-}
-
-const checkFinal = ({ got, key, origin, peeked }: Final, log: Log, endedAt: number): ReadonlyArray<Violation> => {
-  const last = log.lastOf(key)
-  const value = last === undefined || last.deadline <= endedAt ? undefined : last.value
+const checkFinal = ({ got, key, origin, peeked }: Final, lives: Lives, endedAt: number): ReadonlyArray<Violation> => {
+  const value = lives.current(key, endedAt)
   // of what was evicted only L1 knows
   const isRight = (seen: number | undefined) => seen === undefined || seen === value
   if (isRight(peeked) && isRight(got)) return []
@@ -193,13 +168,13 @@ const checkFinal = ({ got, key, origin, peeked }: Final, log: Log, endedAt: numb
 }
 
 /** Those of processes that live: what a process knew of its failures dies with it. */
-const checkFailures = ({ leftovers, operations }: History, log: Log): ReadonlyArray<Violation> => {
+const checkFailures = ({ endedAt, leftovers, operations }: History, lives: Lives): ReadonlyArray<Violation> => {
   const living = new Set(leftovers.map(({ origin }) => origin))
   return operations.flatMap(({ call, keys, kind, origin, outcome, startPosition }) => {
     if (kind !== "write" || !living.has(origin) || (outcome !== "failed" && outcome !== "interrupted")) return []
     return keys.flatMap((key) => {
-      const value = log.lastOf(key)?.value
-      if (value === undefined || log.lifeOf(value).from > startPosition) return []
+      const value = lives.current(key, endedAt)
+      if (value === undefined || lives.of(value).from > startPosition) return []
       return violation("no old value after a failed write", `${origin} failed to ${showCall(call)}, and ${key} still is ${value}`)
     })
   })
@@ -215,5 +190,5 @@ const checkLeftover = ({ inFlight, origin, unacknowledged }: Leftover): Readonly
 
 const violation = (rule: Rule, message: string): ReadonlyArray<Violation> => [{ rule, message }]
 
-const describe = ({ call, origin }: Operation, key: string, found: Found | undefined): string =>
-  `${origin}: ${showCall(call)} saw ${key} = ${found?.value}${found === undefined ? "" : ` from ${found.tier}`}`
+const describe = ({ afterStep, call, key, origin, value }: Sight): string =>
+  `${origin}: ${call === "peek" ? `peek after step ${afterStep}` : showCall(call)} got ${key} = ${value} from L1`

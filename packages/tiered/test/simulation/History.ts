@@ -53,12 +53,15 @@ export interface Operation {
   readonly found: Map<string, Found | undefined>
 }
 
-/** What a process held under a key after a step, and the position up to which it had heard the bus. */
-export interface Holding {
+/** What a process would have served at once, after a step. */
+export interface Peek {
   readonly origin: string
-  readonly step: number
   readonly key: string
   readonly value: number
+  /** In milliseconds. */
+  readonly at: number
+  readonly afterStep: number
+  /** The position up to which it had heard the bus. */
   readonly heard: number
 }
 
@@ -80,7 +83,7 @@ export interface Leftover {
 export interface History {
   readonly changes: ReadonlyArray<Change>
   readonly operations: ReadonlyArray<Operation>
-  readonly holdings: ReadonlyArray<Holding>
+  readonly peeks: ReadonlyArray<Peek>
   readonly finals: ReadonlyArray<Final>
   readonly leftovers: ReadonlyArray<Leftover>
   /** When all was quiet, in milliseconds. */

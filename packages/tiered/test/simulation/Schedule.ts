@@ -43,8 +43,8 @@ const commandFaults = (process: number): Weighted => [
   [1, Step.timeOut(process)],
   [1, Step.interrupt(process)],
   [1, Step.refuse(process)],
-  [2, Step.cut(process)],
-  [8, Step.reopen(process)],
+  [3, Step.cut(process)],
+  [12, Step.reopen(process)],
   [6, Step.serveOrphan(process)]
 ]
 
@@ -82,6 +82,7 @@ const mixes: ReadonlyArray<Mix> = [
   { processes: 2, each: [moves, calls], rest: [] },
   { processes: 2, each: [moves, calls], rest: [time] },
   { processes: 2, each: [moves, calls, busFaults], rest: [time] },
+  { processes: 2, each: [moves, calls, commandFaults], rest: [] },
   { processes: 2, each: [moves, calls, commandFaults], rest: [time] },
   { processes: 3, each: [moves, calls, busFaults, commandFaults], rest: [time] },
   { processes: 3, each: [moves, calls, busFaults, commandFaults, crashes], rest: [time, disasters] }

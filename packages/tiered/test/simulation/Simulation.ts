@@ -4,7 +4,7 @@
 import * as Rules from "../../src/internal/rules.ts"
 import type { Options } from "../../src/TieredBackend.ts"
 import * as Checker from "./Checker.ts"
-import type { Final, History, Holding, Operation } from "./History.ts"
+import type { Final, History, Operation, Peek } from "./History.ts"
 import { ModelRedis, type Sender } from "./ModelRedis.ts"
 import { SimulatedProcess, type World } from "./SimulatedProcess.ts"
 import { show, showCall, type Step } from "./Step.ts"
@@ -77,7 +77,7 @@ class Simulation {
   private readonly processes: Array<SimulatedProcess> = []
   private readonly gone: Array<SimulatedProcess> = []
   private readonly operations: Array<Operation> = []
-  private readonly holdings: Array<Holding> = []
+  private readonly peeks: Array<Peek> = []
   private readonly performed: Array<Step> = []
   private readonly world: World
   private steps = 0
@@ -108,13 +108,13 @@ class Simulation {
       if (!this.perform(step)) continue
       this.performed.push(step)
       this.time.drain()
-      for (const process of this.processes) this.noteHoldings(process)
+      for (const process of this.processes) this.peekInto(process)
     }
     this.quieten()
     const leftovers = this.processes.map((process) => process.leftover())
     const finals = this.processes.flatMap((process) => KEYS.map((key) => this.finally(process, key)))
     const { changes } = this.server
-    const history = { changes, operations: this.operations, holdings: this.holdings, finals, leftovers, endedAt: this.time.now }
+    const history = { changes, operations: this.operations, peeks: this.peeks, finals, leftovers, endedAt: this.time.now }
     return { history, performed: this.performed, processes: [...this.processes, ...this.gone] }
   }
 
@@ -222,11 +222,12 @@ class Simulation {
     for (const process of this.processes) this.flow(process)
   }
 
-  private noteHoldings(process: SimulatedProcess): void {
+  private peekInto(process: SimulatedProcess): void {
     const { bus, origin } = process
     for (const key of KEYS) {
       const value = process.peek(key)
-      if (value !== undefined) this.holdings.push({ origin, step: this.steps, key, value, heard: bus.heard })
+      if (value === undefined) continue
+      this.peeks.push({ origin, key, value, at: this.time.now, afterStep: this.steps, heard: bus.heard })
     }
   }
 
