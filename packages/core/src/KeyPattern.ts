@@ -9,7 +9,8 @@
  * **Gotchas**
  *
  * Ids above 200 bytes are hashed in keys. They match a part without wildcards, which is hashed likewise, and a part that
- * is only `*`, but no part that names their beginning or end.
+ * is only `*`, but no part that names their beginning or end. Ids stand in a pattern as they are, not encoded; one with
+ * `*`, `?` or `:` in it cannot be named.
  */
 import * as CacheError from "./CacheError.ts"
 import * as CacheKey from "./CacheKey.ts"

@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as fc from "fast-check"
 import { json, runs, storable } from "./arbitraries.ts"
+import { cacheErrorOf } from "./thrown.ts"
 
 const KEY = "tradecore:some:key"
 
@@ -57,7 +58,7 @@ const subjects = [
     "json",
     Codec.json,
     { a: [1, "x"] },
-    fc.jsonValue().map((value) => Schema.decodeUnknownSync(Schema.Json)(value))
+    json.map((value) => Schema.decodeUnknownSync(Schema.Json)(value))
   )
 ]
 
@@ -171,6 +172,29 @@ describe.each(subjects)("Codec of hostile bytes: $name", (subject) => {
 
   it.each(malicious)("survives %s", (_, bytes) => {
     for (const prefix of prefixes) survives(subject, bytesOf(prefix, bytes))
+  })
+})
+
+describe("Codec.msgpack", () => {
+  it.each([
+    ["a cycle", bytesOf(0xd6, 0x69, 0, 0, 0, 1, 0x91, 0xd6, 0x70, 0, 0, 0, 1)],
+    ["what follows a value", bytesOf(0xc0, 0xc0)],
+    ["half a value", bytesOf(0x92, 0x01)],
+    ["an array longer than all bytes", bytesOf(0xdd, 0xff, 0xff, 0xff, 0xff, 1)]
+  ])("does not read %s", (_, bytes) => {
+    const error = cacheErrorOf(() => Codec.msgpack.decode(bytes, KEY))
+    assert.strictEqual(error.reason, "Decode")
+  })
+
+  it("sets no prototype", () => {
+    const value = Codec.msgpack.decode(bytesOf(0xd4, 0x72, 0x41, 0x91, 0xa9, "__proto__", 0x81, 0xa1, "x", 1), KEY)
+    assert.strictEqual(Object.getPrototypeOf(value), Object.prototype)
+    assert.isFalse(Object.hasOwn(Object(value), "__proto__"))
+  })
+
+  it("does not quote what it cannot read", () => {
+    const error = cacheErrorOf(() => Codec.msgpack.decode(bytesOf(0xa7, "hunter2", 0xc0), KEY))
+    assert.notInclude(error.message, "hunter2")
   })
 })
 

@@ -137,6 +137,12 @@ describe("KeyPattern.make", () => {
     assert.strictEqual(cacheErrorOf(() => KeyPattern.make("app", pattern)).reason, "InvalidKey")
   })
 
+  it("is what its written form stands for", () => {
+    const { glob } = KeyPattern.make("app", "a[b]:*")
+    assert.strictEqual(KeyPattern.ofGlob(glob).glob, glob)
+    assert.isTrue(KeyPattern.ofGlob(glob).matches(keyOf("app", "a[b]", "c")))
+  })
+
   it("writes a pattern in Redis' syntax, in which nothing but * and ? is special", () => {
     assert.strictEqual(KeyPattern.make("app", "a[b]:*:?").glob, "app:a%5Bb%5D:*:?")
     fc.assert(

@@ -28,7 +28,7 @@ export interface History {
 }
 
 /** Operations between which no other answer is compared: on a live clock it could depend on the speed of the machine. */
-export type Step = ReadonlyArray<Operation>
+type Step = ReadonlyArray<Operation>
 
 /** Few keys, so that operations meet; some are beginnings of others. */
 export const KEYS = ["a", "b", "ab", "user:1", "user:12"] as const
