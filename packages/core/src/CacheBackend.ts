@@ -153,8 +153,8 @@ export class CacheBackend extends Context.Service<
       args: Args
     ) => Effect.Effect<Reply, CacheError.CacheError>
     /**
-     * The writes of all processes, from now on. Misses what happens while the bus is disconnected. A reader who falls far
-     * behind gets a `flush` in place of what it missed.
+     * The writes of all processes, from now on. A reader who fell far behind, or may have missed something while the bus was
+     * disconnected, gets a `flush` of no origin in its place.
      */
     readonly changes: Stream.Stream<Change, CacheError.CacheError>
     /** Never fails: what is wrong is in the answer. */

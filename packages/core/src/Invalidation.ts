@@ -6,7 +6,7 @@
  * A backend whose store is shared with other processes provides it beside `CacheBackend`. Listeners are called
  * synchronously when a message arrives, in the order of arrival, so that an L1 is corrected before anything else runs.
  */
-import { Context, type Effect, type Scope } from "effect"
+import { Context, type Effect, Queue, type Scope, Stream } from "effect"
 import type * as CacheError from "./CacheError.ts"
 
 /**
@@ -70,3 +70,37 @@ export class Invalidation extends Context.Service<
     readonly reconnect: Effect.Effect<void>
   }
 >()("@tiercache/core/Invalidation") {}
+
+/** What a reader of a feed may leave lying: a few megabytes. */
+const FEED_CAPACITY = 10_000
+
+/** Stands for what a reader has missed. */
+const MISSED: Message = { origin: "", kind: "flush", keys: [] }
+
+/**
+ * The messages as a stream, for those who watch what happens and keep nothing that could become wrong.
+ *
+ * **Details**
+ *
+ * A `flush` of no origin tells a reader that there were messages it did not get: because it was 10,000 behind, or while there
+ * was no connection.
+ */
+export const feed = (
+  subscribe: (listener: Listener) => Effect.Effect<void, CacheError.CacheError, Scope.Scope>
+): Stream.Stream<Message, CacheError.CacheError> =>
+  Stream.callback((queue) => {
+    let isFirst = true
+    const offer = (message: Message) => {
+      const room = FEED_CAPACITY - Queue.sizeUnsafe(queue)
+      // the last that finds room stands for itself and for all that find none
+      if (room > 0) Queue.offerUnsafe(queue, room === 1 ? MISSED : message)
+    }
+    return subscribe({
+      onMessage: offer,
+      onConnected: () => {
+        if (!isFirst) offer(MISSED)
+        isFirst = false
+      },
+      onDisconnected: () => {}
+    })
+  })

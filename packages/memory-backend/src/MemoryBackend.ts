@@ -12,7 +12,7 @@ import {
   Snapshot,
   Ttl
 } from "@tiercache/core"
-import { Context, Duration, Effect, Layer, Queue, type Scope, Stream } from "effect"
+import { Context, Duration, Effect, Layer, type Scope, Stream } from "effect"
 import * as InProcessBus from "./InProcessBus.ts"
 import { integerIn, ZERO } from "./internal/counting.ts"
 import { runScript } from "./internal/runScript.ts"
@@ -171,7 +171,7 @@ export const make = Effect.fnUntraced(function* ({ bus, store }: Shared, origin:
       }),
     increment: (key, options) => CacheError.attempt(() => increment(key, options)),
     run: (script, keys, args) => CacheError.attempt(() => runScript(store, script, keys, args)),
-    changes: changesOf(subscribeToChanges),
+    changes: Invalidation.feed(subscribeToChanges),
     health: Effect.sync(() => ({
       healthy: true,
       problem: undefined,
@@ -239,26 +239,6 @@ export const layerShared = (
 const makeContext = (shared: Shared, origin: string) =>
   Effect.map(make(shared, origin), ({ backend, invalidation }) =>
     Context.make(CacheBackend.CacheBackend, backend).pipe(Context.add(Invalidation.Invalidation, invalidation))
-  )
-
-/** Messages that a reader of the feed may leave lying; a few megabytes. */
-const FEED_CAPACITY = 10_000
-
-/** The last message that finds room: it stands for itself and for all that find none, until the reader gets here. */
-const OVERFLOW: CacheBackend.Change = { origin: "", kind: "flush", keys: [] }
-
-const changesOf = (
-  subscribe: InProcessBus.Member["subscribeToChanges"]
-): CacheBackend.CacheBackend["Service"]["changes"] =>
-  Stream.callback((queue) =>
-    subscribe({
-      onMessage: (message) => {
-        const room = FEED_CAPACITY - Queue.sizeUnsafe(queue)
-        if (room > 0) Queue.offerUnsafe(queue, room === 1 ? OVERFLOW : message)
-      },
-      onConnected: () => {},
-      onDisconnected: () => {}
-    })
   )
 
 const wrongType = (operation: string) => CacheError.make(operation, "WrongType", "the key holds the state of a script")

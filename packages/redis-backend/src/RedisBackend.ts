@@ -15,7 +15,6 @@
  */
 import { CacheBackend, CacheError, Invalidation, MonotonicClock } from "@tiercache/core"
 import { Context, Effect, Layer, Stream } from "effect"
-import * as Changes from "./internal/changes.ts"
 import * as Health from "./internal/health.ts"
 import * as Reads from "./internal/reads.ts"
 import * as Primary from "./internal/primary.ts"
@@ -88,7 +87,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     scan: scans.scan,
     deletePattern: scans.deletePattern,
     run: unsupported.has("run") ? () => lacking("run") : UserScripts.make(connection, options.time),
-    changes: unsupported.has("changes") ? Stream.fromEffect(lacking("changes")) : Changes.make(bus),
+    changes: unsupported.has("changes") ? Stream.fromEffect(lacking("changes")) : Invalidation.feed(bus.subscribeToChanges),
     health: Health.make(connection, clock, now, bus),
     stats: () => ({ unreadable: reads.unreadable(), local: undefined })
   })

@@ -97,15 +97,19 @@ export const make = ({ commands, current, offset, origin, server, time }: Link) 
         return run(true, [key], () => server.expire(key, deadline, from))
       },
       scan: () => Stream.fromEffect(unsupported),
-      deletePattern: () => {
+      deletePattern: ({ glob }) => {
         const from = sender()
         const owner = current()
-        return Effect.flatMap(run(false, [], () => server.keys()), (keys) =>
+        /** A script that returns the keys that are gone now. */
+        const script = (execute: () => ReadonlyArray<string>) =>
           commands.send(true, () => {
-            const deleted = server.unlink(keys, from)
-            for (const key of keys) owner?.positions.set(key, server.changes.length)
-            return deleted
+            const gone = execute()
+            for (const key of gone) owner?.positions.set(key, server.changes.length)
+            return gone.length
           })
+        return run(false, [], () => server.keys()).pipe(
+          Effect.flatMap((keys) => script(() => (server.unlink(keys, from), keys))),
+          Effect.tap(script(() => server.announcePattern(glob, from)))
         )
       },
       increment: () => unsupported,

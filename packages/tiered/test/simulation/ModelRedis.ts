@@ -62,6 +62,8 @@ export class ModelRedis {
   readonly changes: Array<Change> = []
   readonly subscribers = new Set<Subscriber>()
   private readonly entries = new Map<string, Stored>()
+  /** All keys that ever were. */
+  private readonly known = new Set<string>()
   private readonly time: VirtualTime
   private micros = 0
 
@@ -82,6 +84,7 @@ export class ModelRedis {
     for (const [key, payload] of written) {
       const version = Math.max(this.micros, (this.entries.get(key)?.version ?? -1) + 1)
       this.entries.set(key, { payload, version, deadline })
+      this.known.add(key)
       this.note(key, "set", sender.operation)
     }
     const keys = written.map(([key]) => key)
@@ -109,6 +112,28 @@ export class ModelRedis {
     this.note(key, "expire", sender.operation)
     this.announce("expire", [key], sender)
     return true
+  }
+
+  /** Says that all keys are deleted that are not there, and returns them: some L1 may hold what was evicted here. */
+  announcePattern(glob: string, sender: Sender): ReadonlyArray<string> {
+    this.begin()
+    const missing = [...this.known].filter((key) => !this.entries.has(key))
+    for (const key of missing) this.note(key, "delete", sender.operation)
+    this.announce("pattern", [glob], sender)
+    return missing
+  }
+
+  /** All keys are deleted, and everybody is told. */
+  flush(): void {
+    this.begin()
+    for (const key of this.known) {
+      this.entries.delete(key)
+      this.note(key, "delete", undefined)
+    }
+    this.publish(
+      { type: "announcement", announcement: { kind: "flush", origin: "", writeId: undefined, keys: [], pushed: undefined } },
+      () => true
+    )
   }
 
   keys(): ReadonlyArray<string> {

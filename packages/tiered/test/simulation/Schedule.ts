@@ -68,6 +68,7 @@ const time: Weighted = [
 const disasters: Weighted = [
   [1, Step.advance(450)],
   [1, Step.evict("a")],
+  [1, Step.flush],
   [1, Step.restart]
 ]
 

@@ -130,6 +130,9 @@ class Simulation {
       case "evict":
         this.server.evict(step.key)
         return true
+      case "flush":
+        this.server.flush()
+        return true
       case "restart":
         this.restart()
         return true

@@ -59,7 +59,10 @@ export type Step =
   | { readonly step: "advance"; readonly millis: number }
   /** Time passes, and nobody does anything. */
   | { readonly step: "stall"; readonly millis: number }
+  /** The server forgets a key, and tells nobody. */
   | { readonly step: "evict"; readonly key: string }
+  /** All keys of the server are deleted, as it announces. */
+  | { readonly step: "flush" }
   /** The server starts anew, empty. */
   | { readonly step: "restart" }
 
@@ -102,6 +105,7 @@ export const crash = event("crash")
 export const advance = (millis: number): Step => ({ step: "advance", millis })
 export const stall = (millis: number): Step => ({ step: "stall", millis })
 export const evict = (key: string): Step => ({ step: "evict", key })
+export const flush: Step = { step: "flush" }
 export const restart: Step = { step: "restart" }
 
 /** A step as it is written in a test, so that what failed can be copied there. */
@@ -114,8 +118,9 @@ export const show = (step: Step): string => {
       return `${step.step}(${step.millis})`
     case "evict":
       return `evict("${step.key}")`
+    case "flush":
     case "restart":
-      return "restart"
+      return step.step
     default:
       return `${step.step}(${step.process})`
   }
