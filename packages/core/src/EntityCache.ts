@@ -39,10 +39,7 @@ export interface EntityCache<Id, A> {
    * What this process holds and may serve at this moment; synchronous. Throws a `CacheError` with reason `InvalidKey`.
    */
   readonly peek: (id: Id) => A | undefined
-  readonly get: (
-    id: Id,
-    options?: CacheBackend.GetOptions
-  ) => Effect.Effect<A | undefined, CacheError.CacheError>
+  readonly get: (id: Id, options?: CacheBackend.GetOptions) => Effect.Effect<A | undefined, CacheError.CacheError>
   /** As `get`, with tier, staleness and time left. */
   readonly lookup: (
     id: Id,
@@ -166,8 +163,7 @@ export const make = <Id, A>(parts: Parts<Id, A>): EntityCache<Id, A> => {
         ),
         (count) => Effect.sync(() => written(count))
       ),
-    delete: (id) =>
-      Effect.tap(withKey(id, backend.delete), (existed) => Effect.sync(() => deleted(existed ? 1 : 0))),
+    delete: (id) => Effect.tap(withKey(id, backend.delete), (existed) => Effect.sync(() => deleted(existed ? 1 : 0))),
     deleteMany: (ids) => Effect.tap(withKeys(ids, backend.deleteMany), (count) => Effect.sync(() => deleted(count))),
     has: (id) => withKey(id, backend.has),
     ttl: (id) => withKey(id, backend.ttl),

@@ -18,29 +18,32 @@ const user = UserId.make("user-1")
 const connection = ConnectionId.make("conn-1")
 
 declare const cache: Cache.Cache["Service"]
+/** Takes an Effect that is not run. */
+declare const ignore: (effect: unknown) => void
+
 const profiles = cache.entity(Profiles)
 const adapters = cache.entity(Adapters)
 
 describe("ids", () => {
   it("are bare for one part and an object for more", () => {
     expectTypeOf<EntityCache.EntityCache<typeof user, typeof Profile.Type>>().toEqualTypeOf(profiles)
-    profiles.get(user)
-    adapters.get({ u: user, c: connection })
+    ignore(profiles.get(user))
+    ignore(adapters.get({ u: user, c: connection }))
   })
 
   it("of another kind do not compile", () => {
     // @ts-expect-error a plain string is not a UserId
-    profiles.get("user-1")
+    ignore(profiles.get("user-1"))
     // @ts-expect-error a ConnectionId is not a UserId
-    profiles.get(connection)
+    ignore(profiles.get(connection))
     // @ts-expect-error both parts are needed
-    adapters.get({ u: user })
+    ignore(adapters.get({ u: user }))
     // @ts-expect-error the parts are swapped
-    adapters.get({ u: connection, c: user })
+    ignore(adapters.get({ u: connection, c: user }))
     // @ts-expect-error a part is not the whole
-    adapters.get(user)
+    ignore(adapters.get(user))
     // @ts-expect-error the second of many is of another kind
-    profiles.getMany([user, connection])
+    ignore(profiles.getMany([user, connection]))
   })
 })
 
@@ -53,11 +56,16 @@ describe("values", () => {
 
   it("of another type do not compile", () => {
     // @ts-expect-error a field is missing
-    profiles.set(user, {})
+    ignore(profiles.set(user, {}))
     // @ts-expect-error a field has another type
-    profiles.set(user, { name: "Ada", age: "36" })
+    ignore(profiles.set(user, { name: "Ada", age: "36" }))
     // @ts-expect-error the second entry is wrong
-    profiles.setMany([[user, { name: "Ada" }], [user, 5]])
+    ignore(
+      profiles.setMany([
+        [user, { name: "Ada" }],
+        [user, 5]
+      ])
+    )
   })
 
   it("are readonly", () => {
@@ -69,14 +77,14 @@ describe("values", () => {
 
 describe("TTLs", () => {
   it("are durations with a unit", () => {
-    profiles.set(user, { name: "Ada" }, { ttl: "5 minutes" })
-    profiles.set(user, { name: "Ada" }, { ttl: { minutes: 5 } })
+    ignore(profiles.set(user, { name: "Ada" }, { ttl: "5 minutes" }))
+    ignore(profiles.set(user, { name: "Ada" }, { ttl: { minutes: 5 } }))
     // @ts-expect-error seconds or milliseconds?
-    profiles.set(user, { name: "Ada" }, { ttl: 300 })
+    ignore(profiles.set(user, { name: "Ada" }, { ttl: 300 }))
     // @ts-expect-error there is no such unit
-    profiles.set(user, { name: "Ada" }, { ttl: "5 fortnights" })
+    ignore(profiles.set(user, { name: "Ada" }, { ttl: "5 fortnights" }))
     // @ts-expect-error an entry that never expires is not a cache entry
-    profiles.expire(user, "Infinity")
+    ignore(profiles.expire(user, "Infinity"))
     // @ts-expect-error in the entity too
     Entity.make("user", "profile", { key: { userId: UserId }, value: Profile, ttl: 3600 })
   })
@@ -85,7 +93,7 @@ describe("TTLs", () => {
 describe("options", () => {
   it("that do not exist do not compile", () => {
     // @ts-expect-error it is "absent" or "present"
-    profiles.set(user, { name: "Ada" }, { only: "missing" })
+    ignore(profiles.set(user, { name: "Ada" }, { only: "missing" }))
     // @ts-expect-error the parts of a key are schemas
     Entity.make("user", "profile", { key: { userId: "string" }, value: Profile })
     // @ts-expect-error a key part is text or a number

@@ -30,7 +30,10 @@ describe("Entity.key", () => {
   it("takes numbers", () => {
     const Orders = Entity.make("order", "status", { key: { order: Schema.Int }, value: Schema.String })
     assert.strictEqual(String(Orders.key(-5)), "order:status:-5")
-    assert.strictEqual(reasonOf(() => Orders.key(1.5)), "InvalidKey")
+    assert.strictEqual(
+      reasonOf(() => Orders.key(1.5)),
+      "InvalidKey"
+    )
   })
 
   it("uses the encoded form of a part", () => {
@@ -49,7 +52,10 @@ describe("Entity.key", () => {
 
   it("refuses an id that its schema refuses, without quoting it", () => {
     const Profiles = Entity.make("user", "profile", { key: { userId: Schema.NonEmptyString }, value: Schema.String })
-    assert.strictEqual(reasonOf(() => Profiles.key("")), "InvalidKey")
+    assert.strictEqual(
+      reasonOf(() => Profiles.key("")),
+      "InvalidKey"
+    )
     const Secret = Entity.make("auth", "token", {
       key: { token: Schema.String.check(Schema.isMaxLength(3)) },
       value: Schema.String
@@ -66,8 +72,17 @@ describe("Entity.key", () => {
 describe("Entity.make", () => {
   it("refuses what cannot be a name or a TTL", () => {
     const options = { key: { id: Schema.String }, value: Schema.String }
-    assert.strictEqual(reasonOf(() => Entity.make("", "profile", options)), "InvalidKey")
-    assert.strictEqual(reasonOf(() => Entity.make("user", "profile", { ...options, ttl: "0 seconds" })), "InvalidOption")
-    assert.strictEqual(reasonOf(() => Entity.make("user", "profile", { ...options, key: {} })), "InvalidOption")
+    assert.strictEqual(
+      reasonOf(() => Entity.make("", "profile", options)),
+      "InvalidKey"
+    )
+    assert.strictEqual(
+      reasonOf(() => Entity.make("user", "profile", { ...options, ttl: "0 seconds" })),
+      "InvalidOption"
+    )
+    assert.strictEqual(
+      reasonOf(() => Entity.make("user", "profile", { ...options, key: {} })),
+      "InvalidOption"
+    )
   })
 })

@@ -87,7 +87,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     scan: scans.scan,
     deletePattern: scans.deletePattern,
     run: unsupported.has("run") ? () => lacking("run") : UserScripts.make(connection, options.time),
-    changes: unsupported.has("changes") ? Stream.fromEffect(lacking("changes")) : Invalidation.feed(bus.subscribeToChanges),
+    changes: unsupported.has("changes")
+      ? Stream.fromEffect(lacking("changes"))
+      : Invalidation.feed(bus.subscribeToChanges),
     health: Health.make(connection, clock, now, bus),
     stats: () => ({ unreadable: reads.unreadable(), local: undefined })
   })

@@ -113,13 +113,7 @@ export const make = Effect.fnUntraced(function* (
     makeConnection(0, (client) => client.subscribe(channel, heartbeatChannel), onBusMessage),
     ...(trackedPrefix === undefined
       ? []
-      : [
-          makeConnection(
-            1,
-            (client) => tracking.start(client, trackedPrefix, heartbeatChannel),
-            onTrackingMessage
-          )
-        ])
+      : [makeConnection(1, (client) => tracking.start(client, trackedPrefix, heartbeatChannel), onTrackingMessage)])
   ]
 
   const open = (bus: BusConnection) =>

@@ -161,7 +161,8 @@ const planOfClient = ({ busUrl, client }: ClientOptions, timeouts: redisOptions.
     ...timeouts,
     open: () => client,
     close: () => {},
-    openBus: () => silenced(
+    openBus: () =>
+      silenced(
         bus === undefined ? client.duplicate({ ...failFast, ...BUS_PROTOCOL }) : new Redis({ ...bus, ...BUS_PROTOCOL })
       ),
     // a client of the user may have no time-out of its own

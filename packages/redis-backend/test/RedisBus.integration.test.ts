@@ -276,7 +276,7 @@ layer(RedisServer.layer(), { excludeTestServices: true })("RedisBus", (it) => {
       )
       yield* set(backend, start, 1)
       yield* eventually(Effect.sync(() => kinds.length > 0))
-      for (let sent = 0; sent < 100_500; sent += 500) {
+      for (let sent = 0; sent < 10_500; sent += 500) {
         const batch = admin.pipeline()
         for (let index = 0; index < 500; index++) batch.publish("tiercache:1:db0", bytes)
         yield* Effect.promise(() => batch.exec())

@@ -12,7 +12,5 @@ export interface Options extends Cache.Options {
 /**
  * No other process sees it, and it is gone with this one. What tests and laptops need: under `TestClock`, time moves every TTL.
  */
-export const layer = (
-  options?: Options
-): Layer.Layer<Cache.Cache | CacheBackend.CacheBackend, CacheError.CacheError> =>
+export const layer = (options?: Options): Layer.Layer<Cache.Cache | CacheBackend.CacheBackend, CacheError.CacheError> =>
   Cache.layer(options).pipe(Layer.provideMerge(MemoryBackend.layer(options?.l1)))

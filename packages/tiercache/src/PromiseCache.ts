@@ -1,7 +1,15 @@
 /**
  * The cache for those who `await`. A hit in this process starts no fiber.
  */
-import { Cache, type CacheBackend, type CacheKey, type Entity, type EntityCache, type Metrics, type Ttl } from "@tiercache/core"
+import {
+  Cache,
+  type CacheBackend,
+  type CacheKey,
+  type Entity,
+  type EntityCache,
+  type Metrics,
+  type Ttl
+} from "@tiercache/core"
 import { type Context, type Duration, Effect, Stream } from "effect"
 
 /** As `EntityCache`, with promises that reject with `CacheError`. */

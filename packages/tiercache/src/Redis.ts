@@ -10,7 +10,5 @@ export interface Options extends Cache.Options {
 }
 
 /** Every read asks Redis. */
-export const layer = (
-  options: Options
-): Layer.Layer<Cache.Cache | CacheBackend.CacheBackend, CacheError.CacheError> =>
+export const layer = (options: Options): Layer.Layer<Cache.Cache | CacheBackend.CacheBackend, CacheError.CacheError> =>
   Cache.layer(options).pipe(Layer.provideMerge(RedisBackend.layer(options.redis)))

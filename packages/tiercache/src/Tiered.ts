@@ -18,9 +18,7 @@ export interface Options extends Cache.Options, TieredBackend.Options {
 }
 
 /** Reads what L1 holds without a round trip; the writes of other processes correct L1 over Redis pub/sub. */
-export const layer = (
-  options: Options
-): Layer.Layer<Cache.Cache | CacheBackend.CacheBackend, CacheError.CacheError> =>
+export const layer = (options: Options): Layer.Layer<Cache.Cache | CacheBackend.CacheBackend, CacheError.CacheError> =>
   Cache.layer(options).pipe(
     Layer.provideMerge(TieredBackend.layer(options)),
     Layer.provide(Layer.merge(RedisBackend.layer(redisOptions(options)), LruStore.layer(options.l1)))

@@ -4,7 +4,13 @@ import { DateTime, Effect } from "effect"
 import { Redis } from "ioredis"
 import { CacheError, createCache, Market } from "tiercache"
 
-const quote: Market.Quote = { symbol: "AAPL", bid: 1, ask: 2, last: 1.5, timestamp: DateTime.makeUnsafe(1_700_000_000_000) }
+const quote: Market.Quote = {
+  symbol: "AAPL",
+  bid: 1,
+  ask: 2,
+  last: 1.5,
+  timestamp: DateTime.makeUnsafe(1_700_000_000_000)
+}
 
 const PATIENT = { commandTimeout: "5 seconds" } as const
 

@@ -24,13 +24,7 @@
  *
  * Deadlines inside L1 are on the monotonic clock; those of L2 were translated by the backend that read them.
  */
-import {
-  type CacheBackend,
-  type Invalidation,
-  KeyPattern,
-  type LocalStore,
-  type MonotonicClock
-} from "@tiercache/core"
+import { type CacheBackend, type Invalidation, KeyPattern, type LocalStore, type MonotonicClock } from "@tiercache/core"
 import { Effect, Latch, PubSub, Stream } from "effect"
 import * as FillTokens from "./FillTokens.ts"
 import type { Rules } from "./internal/rules.ts"
@@ -109,6 +103,7 @@ export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts,
   const beginEpoch = (cause: EpochCause) => {
     counters.epochs[cause]++
     tokens.voidAll()
+    ownWrites.voidAll()
     local.clear()
   }
 
@@ -125,7 +120,7 @@ export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts,
   }
 
   const forgetMatching = (matches: (key: string) => boolean) => {
-    for (const key of [...local.keys()]) if (matches(key)) local.delete(key)
+    for (const key of Array.from(local.keys())) if (matches(key)) local.delete(key)
     tokens.voidMatching(matches)
   }
 
@@ -154,7 +149,8 @@ export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts,
     counters.messages++
     counters.lagMillis = message.ageMillis ?? counters.lagMillis
     if (message.kind === "flush") return beginEpoch("flush")
-    if (message.kind === "pattern") return message.keys.forEach((glob) => forgetMatching(KeyPattern.ofGlob(glob).matches))
+    if (message.kind === "pattern")
+      return message.keys.forEach((glob) => forgetMatching(KeyPattern.ofGlob(glob).matches))
     const isOwn = message.origin === bus.origin && message.writeId !== undefined
     if (isOwn && (!rules.lateOwnWrites || ownWrites.isExpected(message.writeId))) return
     message.keys.forEach((key, index) => apply(key, message.pushed?.[index]))

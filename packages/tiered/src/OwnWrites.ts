@@ -14,6 +14,8 @@ export interface OwnWrites {
   readonly end: (writeId: number, isAcknowledged: boolean) => void
   /** Whether an announcement of this write is to be ignored. A write of many keys may have several. */
   readonly isExpected: (writeId: number) => boolean
+  /** From now on the announcements of the writes in flight count, because their tokens are forgotten. */
+  readonly voidAll: () => void
 }
 
 /** Announcements follow within milliseconds, so the last writes are enough. Forgetting one costs an L1 entry, no more. */
@@ -33,6 +35,7 @@ export const make = (): OwnWrites => {
       acknowledged.add(writeId)
       if (acknowledged.size > LIMIT) for (const oldest of acknowledged) return void acknowledged.delete(oldest)
     },
-    isExpected: (writeId) => inFlight.has(writeId) || acknowledged.has(writeId)
+    isExpected: (writeId) => inFlight.has(writeId) || acknowledged.has(writeId),
+    voidAll: () => inFlight.clear()
   }
 }

@@ -107,7 +107,8 @@ describe("an own write", () => {
       const answer = yield* Deferred.make<void>()
       const a = yield* fleet.join("a", {}, (l2) => ({
         ...l2,
-        set: (key, codec, value, options) => Effect.tap(l2.set(key, codec, value, options), () => Deferred.await(answer))
+        set: (key, codec, value, options) =>
+          Effect.tap(l2.set(key, codec, value, options), () => Deferred.await(answer))
       }))
       const b = yield* fleet.join("b")
       const write = yield* Effect.forkChild(set(a.backend, "k", "mine"), { startImmediately: true })
@@ -269,11 +270,7 @@ describe("trust", () => {
     Effect.gen(function* () {
       const fleet = yield* makeFleet
       const a = yield* fleet.join("a")
-      const seen = yield* a.states.pipe(
-        Stream.take(3),
-        Stream.runCollect,
-        Effect.forkChild({ startImmediately: true })
-      )
+      const seen = yield* a.states.pipe(Stream.take(3), Stream.runCollect, Effect.forkChild({ startImmediately: true }))
       yield* TestClock.adjust("1 second")
       fleet.bus.disconnect("a")
       fleet.bus.reconnect("a")
@@ -285,9 +282,7 @@ describe("trust", () => {
   it.effect("ends with the cache", () =>
     Effect.gen(function* () {
       const fleet = yield* makeFleet
-      const { backend } = yield* Effect.scoped(
-        Effect.tap(fleet.join("a"), ({ backend }) => set(backend, "k", "v"))
-      )
+      const { backend } = yield* Effect.scoped(Effect.tap(fleet.join("a"), ({ backend }) => set(backend, "k", "v")))
       assert.strictEqual(statsOf(backend).state, "closed")
       assert.strictEqual(peek(backend, "k"), undefined)
     })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import fc from "fast-check"
-import * as FillTokens from "../src/FillTokens.ts"
+import * as fc from "fast-check"
+import * as FillTokens from "@tiercache/tiered/FillTokens"
 
 const make = () => FillTokens.make(100, () => assert.fail("overflow"))
 
@@ -100,7 +100,9 @@ describe("FillTokens", () => {
           } else if (what === "close") {
             const [held] = open.splice(index % Math.max(1, open.length), 1)
             if (held === undefined) continue
-            const isWriting = open.some(({ isKnown, token }) => isKnown && token.isWrite && token.key === held.token.key)
+            const isWriting = open.some(
+              ({ isKnown, token }) => isKnown && token.isWrite && token.key === held.token.key
+            )
             assert.strictEqual(tokens.close(held.token), held.isValid && !isWriting)
           } else if (what === "voidKey") {
             tokens.voidKey(key)

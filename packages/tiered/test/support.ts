@@ -9,7 +9,7 @@ import { Context, Effect, Layer, type Scope } from "effect"
 type Backend = CacheBackend.CacheBackend["Service"]
 
 /** A cache of the fleet. */
-export interface Member {
+interface Member {
   readonly backend: Backend
   readonly states: TieredBackend.TrustStates["Service"]
 }
@@ -62,7 +62,7 @@ const layerOver = (
   return TieredBackend.layer(options).pipe(Layer.provide(Layer.merge(l2, l1)))
 }
 
-export const LONG = { ttl: "1 hour" } as const
+const LONG = { ttl: "1 hour" } as const
 
 export const get = (backend: Backend, key: string, options?: CacheBackend.GetOptions) =>
   Effect.map(backend.get(key, Codec.msgpack, options), (entry) => entry?.value)

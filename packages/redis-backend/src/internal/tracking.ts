@@ -9,7 +9,7 @@ import type { Invalidation } from "@tiercache/core"
 import type { Redis } from "ioredis"
 
 /** The channel over which Redis sends them. */
-export const CHANNEL = "__redis__:invalidate"
+const CHANNEL = "__redis__:invalidate"
 
 /** Makes a new connection hear of writes below the prefix, and what is published on another channel. */
 export const start = async (client: Redis, prefix: string, channel: string): Promise<void> => {

@@ -16,6 +16,9 @@ const TTL = { ttl: "1 hour" } as const
 /** Operations that take longer than several time-outs, of which one operation may need a few, are late. */
 const TIMEOUTS_UNTIL_LATE = 4
 
+/** Attempts to look at a key when all is quiet. */
+const LOOKS = 20
+
 /** Time is counted in such ticks, so that none passes while the process is stopped or its event loop blocked. */
 const TICK_MILLIS = 25
 
@@ -89,13 +92,15 @@ export class Recorder {
   /** Looks at a key as a reader does, and then past L1. */
   look(key: string): Effect.Effect<void, CacheError.CacheError> {
     const { backend, finals, process } = this
-    return Effect.gen(function* () {
+    const attempt = Effect.gen(function* () {
       // the first read fills L1 if nothing is there, so the second shows what is served from then on
       yield* backend.get(key, Codec.msgpack)
       const entry = yield* backend.get(key, Codec.msgpack)
       const fresh = yield* backend.get(key, Codec.msgpack, { fresh: true })
       finals.push({ process, key, tier: entry?.tier, version: versionOf(entry?.value), fresh: versionOf(fresh?.value) })
     })
+    // on a busy machine a healthy Redis may be too slow
+    return Effect.retry(attempt, { times: LOOKS })
   }
 
   private getMany(keys: ReadonlyArray<string>): Effect.Effect<void> {

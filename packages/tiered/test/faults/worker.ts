@@ -6,6 +6,7 @@ import { LruStore } from "@tiercache/memory-backend"
 import { RedisBackend } from "@tiercache/redis-backend"
 import { TieredBackend } from "@tiercache/tiered"
 import { Duration, Effect, Fiber, Layer, ManagedRuntime, Schema } from "effect"
+import * as Rules from "../../src/internal/rules.ts"
 import * as Orders from "./Orders.ts"
 import { Recorder } from "./Recorder.ts"
 import * as SharedClock from "./SharedClock.ts"
@@ -24,7 +25,7 @@ const send = (message: Orders.FromWorker): void => {
 }
 
 const cacheLayer = ({ busUrl, commandTimeoutMillis, stalenessMillis, url }: typeof Orders.Open.Type) =>
-  TieredBackend.layer({ staleness: Duration.millis(stalenessMillis) }).pipe(
+  Layer.effectContext(TieredBackend.makeWith({ staleness: Duration.millis(stalenessMillis) }, { ...Rules.all, ...(process.env.RULE_OFF ? { [process.env.RULE_OFF]: false } : {}) })).pipe(
     Layer.provide(
       Layer.merge(
         RedisBackend.layer({ url, busUrl, commandTimeout: Duration.millis(commandTimeoutMillis) }),

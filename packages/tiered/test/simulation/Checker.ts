@@ -123,7 +123,10 @@ const checkStaleness = (
   const due = at - boundMillis - (isStale ? staleMillis : 0)
   const broken = obligations.find((duty) => duty.key === key && duty.since < due && until < duty.position)
   if (broken === undefined) return []
-  return violation("bounded staleness", `${describe(sight)}, ${at - broken.since} ms after the end of ${showCall(broken.call)}`)
+  return violation(
+    "bounded staleness",
+    `${describe(sight)}, ${at - broken.since} ms after the end of ${showCall(broken.call)}`
+  )
 }
 
 const checkOrder = (sight: Sight, { operations }: History, lives: Lives): ReadonlyArray<Violation> => {
@@ -138,7 +141,10 @@ const checkOrder = (sight: Sight, { operations }: History, lives: Lives): Readon
       seenBy(earlier, key, lives) > until
   )
   if (newer === undefined) return []
-  return violation("never backwards", `${describe(sight)}, after ${showCall(newer.call)} had seen ${newer.found.get(key)?.value}`)
+  return violation(
+    "never backwards",
+    `${describe(sight)}, after ${showCall(newer.call)} had seen ${newer.found.get(key)?.value}`
+  )
 }
 
 /** The oldest position that an operation may have seen. */
@@ -175,13 +181,18 @@ const checkFailures = ({ endedAt, leftovers, operations }: History, lives: Lives
     return keys.flatMap((key) => {
       const value = lives.current(key, endedAt)
       if (value === undefined || lives.of(value).from > startPosition) return []
-      return violation("no old value after a failed write", `${origin} failed to ${showCall(call)}, and ${key} still is ${value}`)
+      return violation(
+        "no old value after a failed write",
+        `${origin} failed to ${showCall(call)}, and ${key} still is ${value}`
+      )
     })
   })
 }
 
 const checkSettled = ({ call, origin, outcome }: Operation): ReadonlyArray<Violation> =>
-  outcome === "pending" || outcome === "defect" ? violation("settles", `${origin}: ${showCall(call)} is ${outcome}`) : []
+  outcome === "pending" || outcome === "defect"
+    ? violation("settles", `${origin}: ${showCall(call)} is ${outcome}`)
+    : []
 
 const checkLeftover = ({ inFlight, origin, unacknowledged }: Leftover): ReadonlyArray<Violation> =>
   inFlight === 0 && unacknowledged === 0

@@ -84,12 +84,20 @@ export const make = ({ commands, current, offset, origin, server, time }: Link) 
       setMany: (entries, codec, options) =>
         sum(
           groups(entries).map((group) =>
-            put("setMany", group.map(([key, value]) => [key, codec.encode(value, key)]), options)
+            put(
+              "setMany",
+              group.map(([key, value]) => [key, codec.encode(value, key)]),
+              options
+            )
           )
         ),
       delete: (key) => Effect.map(unlink([key]), (deleted) => deleted > 0),
       deleteMany: (keys) => unlink(keys),
-      has: (key) => Effect.map(run(false, [key], () => server.get(key)), (entry) => entry !== undefined),
+      has: (key) =>
+        Effect.map(
+          run(false, [key], () => server.get(key)),
+          (entry) => entry !== undefined
+        ),
       ttl: () => unsupported,
       expire: (key, ttl) => {
         const deadline = deadlineIn("expire", ttl)

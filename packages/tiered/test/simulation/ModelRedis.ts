@@ -131,7 +131,10 @@ export class ModelRedis {
       this.note(key, "delete", undefined)
     }
     this.publish(
-      { type: "announcement", announcement: { kind: "flush", origin: "", writeId: undefined, keys: [], pushed: undefined } },
+      {
+        type: "announcement",
+        announcement: { kind: "flush", origin: "", writeId: undefined, keys: [], pushed: undefined }
+      },
       () => true
     )
   }

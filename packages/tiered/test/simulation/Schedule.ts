@@ -136,11 +136,22 @@ export const search = (options: SearchOptions): Finding | undefined => {
     const violations = Simulation.check(run, { serveStale })
     return { run, violations: violations.filter((violation) => rule === undefined || violation.rule === rule) }
   }
-  const property = fc.property(schedules, ([processes, schedule]) => runAndCheck(processes, schedule).violations.length === 0)
-  const details = fc.check(property, { numRuns: options.schedules, ...(options.seed === undefined ? {} : { seed: options.seed }) })
+  const property = fc.property(
+    schedules,
+    ([processes, schedule]) => runAndCheck(processes, schedule).violations.length === 0
+  )
+  const details = fc.check(property, {
+    numRuns: options.schedules,
+    ...(options.seed === undefined ? {} : { seed: options.seed })
+  })
   if (!details.failed || details.counterexample === null) return undefined
   const [[processes, schedule]] = details.counterexample
   const { run, violations } = runAndCheck(processes, schedule)
   const seed = `seed ${details.seed}, path ${details.counterexamplePath}`
-  return { schedule, violations, tried: details.numRuns, report: [seed, Simulation.describe(run, violations)].join("\n") }
+  return {
+    schedule,
+    violations,
+    tried: details.numRuns,
+    report: [seed, Simulation.describe(run, violations)].join("\n")
+  }
 }

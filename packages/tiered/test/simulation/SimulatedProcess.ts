@@ -94,11 +94,11 @@ export class SimulatedProcess {
     return operation
   }
 
-  /** Somebody gives up the oldest call. */
-  interrupt(): boolean {
-    const oldest = this.running[0]
-    oldest?.fiber.interruptUnsafe()
-    return oldest !== undefined
+  /** Somebody gives up a call. */
+  interrupt(which: "oldest" | "newest"): boolean {
+    const given = this.running.at(which === "oldest" ? 0 : -1)
+    given?.fiber.interruptUnsafe()
+    return given !== undefined
   }
 
   /** Nothing that it does reaches anybody any more; what it has sent may. */

@@ -7,7 +7,7 @@ import * as Checker from "./Checker.ts"
 import type { Final, History, Operation, Peek } from "./History.ts"
 import { ModelRedis, type Sender } from "./ModelRedis.ts"
 import { SimulatedProcess, type World } from "./SimulatedProcess.ts"
-import { show, showCall, type Step } from "./Step.ts"
+import { type Call, show, showCall, type Step } from "./Step.ts"
 import { write } from "./Values.ts"
 import { VirtualTime } from "./VirtualTime.ts"
 
@@ -57,7 +57,8 @@ export const describe = ({ history, performed }: Run, violations: ReadonlyArray<
     ...performed.map((step) => `  ${show(step)},`),
     "changes on the server:",
     ...history.changes.map(
-      ({ cause, key, operation, value }, index) => `  ${index + 1}: ${cause} ${key} = ${value} by ${operation ?? "nobody"}`
+      ({ cause, key, operation, value }, index) =>
+        `  ${index + 1}: ${cause} ${key} = ${value} by ${operation ?? "nobody"}`
     ),
     "operations:",
     ...history.operations.map(describeOperation),
@@ -114,7 +115,14 @@ class Simulation {
     const leftovers = this.processes.map((process) => process.leftover())
     const finals = this.processes.flatMap((process) => KEYS.map((key) => this.finally(process, key)))
     const { changes } = this.server
-    const history = { changes, operations: this.operations, peeks: this.peeks, finals, leftovers, endedAt: this.time.now }
+    const history = {
+      changes,
+      operations: this.operations,
+      peeks: this.peeks,
+      finals,
+      leftovers,
+      endedAt: this.time.now
+    }
     return { history, performed: this.performed, processes: [...this.processes, ...this.gone] }
   }
 
@@ -149,6 +157,9 @@ class Simulation {
       case "call":
         this.operations.push(process.start(this.operations.length, step.call))
         return true
+      case "abort":
+        this.abort(process, step.call, step.turns)
+        return true
       case "flow":
         this.flow(process)
         return true
@@ -156,7 +167,7 @@ class Simulation {
         this.crash(index, process)
         return true
       case "interrupt":
-        return process.interrupt()
+        return process.interrupt("oldest")
       case "serve":
       case "reply":
       case "refuse":
@@ -174,6 +185,14 @@ class Simulation {
     }
   }
 
+  private abort(process: SimulatedProcess, call: Call, turns: number): void {
+    this.time.operationsPerTurn = 2
+    this.operations.push(process.start(this.operations.length, call))
+    this.time.turns(turns)
+    this.time.operationsPerTurn = Infinity
+    process.interrupt("newest")
+  }
+
   /** A process that has just subscribed. */
   private join(origin: string): SimulatedProcess {
     const generation = this.processes.length + this.gone.length + 1
@@ -184,7 +203,7 @@ class Simulation {
 
   private flow(process: SimulatedProcess): void {
     const { bus, commands } = process
-    for (let isMoving = true; isMoving; ) {
+    for (let isMoving = true; isMoving;) {
       isMoving = false
       while (commands.serve()) isMoving = true
       for (; commands.reply(); this.time.drain()) isMoving = true

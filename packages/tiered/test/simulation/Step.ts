@@ -55,6 +55,8 @@ export type Event =
 export type Step =
   | { readonly step: "call"; readonly process: number; readonly call: Call }
   | { readonly step: Event; readonly process: number }
+  /** A call that is interrupted after a few turns of its fiber, each of them one operation. */
+  | { readonly step: "abort"; readonly process: number; readonly call: Call; readonly turns: number }
   /** Time passes, and timers fire. */
   | { readonly step: "advance"; readonly millis: number }
   /** Time passes, and nobody does anything. */
@@ -84,7 +86,9 @@ export const deleteMany = (process: number, keys: ReadonlyArray<string>): Step =
 export const expire = (process: number, key: string, ttl: Lifetime): Step => call(process, { call: "expire", key, ttl })
 export const deletePattern = (process: number): Step => call(process, { call: "deletePattern" })
 
-const event = (step: Event) => (process: number): Step => ({ step, process })
+const event =
+  (step: Event) =>
+  (process: number): Step => ({ step, process })
 
 export const serve = event("serve")
 export const reply = event("reply")
@@ -113,6 +117,8 @@ export const show = (step: Step): string => {
   switch (step.step) {
     case "call":
       return showCall(step.call, step.process)
+    case "abort":
+      return `abort(${step.turns}, ${showCall(step.call, step.process)})`
     case "advance":
     case "stall":
       return `${step.step}(${step.millis})`

@@ -20,9 +20,12 @@ export class VirtualTime {
   /** The next one first. */
   private readonly timers: Array<Timer> = []
 
+  /** After how many operations a fiber makes way for others; never, unless set. 2 is the least. */
+  operationsPerTurn = Infinity
+
   readonly scheduler: Scheduler.Scheduler = {
     executionMode: "sync",
-    shouldYield: () => false,
+    shouldYield: ({ currentOpCount }) => currentOpCount >= this.operationsPerTurn,
     makeDispatcher: () => ({ scheduleTask: (task) => this.tasks.push(task), flush: () => this.drain() })
   }
 
@@ -33,6 +36,11 @@ export class VirtualTime {
       this.tasks = []
       for (const task of tasks) task()
     }
+  }
+
+  /** Gives that many turns to fibers. */
+  turns(count: number): void {
+    for (let turn = 0; turn < count; turn++) this.tasks.shift()?.()
   }
 
   /** Calls a function later; what is returned prevents that. */
