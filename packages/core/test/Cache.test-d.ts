@@ -59,13 +59,9 @@ describe("values", () => {
     ignore(profiles.set(user, {}))
     // @ts-expect-error a field has another type
     ignore(profiles.set(user, { name: "Ada", age: "36" }))
+    const wrong = [user, 5] as const
     // @ts-expect-error the second entry is wrong
-    ignore(
-      profiles.setMany([
-        [user, { name: "Ada" }],
-        [user, 5]
-      ])
-    )
+    ignore(profiles.setMany([[user, { name: "Ada" }], wrong]))
   })
 
   it("are readonly", () => {

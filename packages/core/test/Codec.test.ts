@@ -128,6 +128,7 @@ describe("Codec.msgpack", () => {
   it.each([
     ["a long string", "é".repeat(70_000)],
     ["a long ASCII string", "x".repeat(1_000_000)],
+    ["a long string with a byte order mark", "\uFEFF" + "é".repeat(70_000)],
     ["many bytes", new Uint8Array(70_000).fill(7)],
     ["many numbers", new Float64Array(20_000).fill(-0)],
     ["a long array", Array.from({ length: 70_000 }, (_, index) => index)],
@@ -166,15 +167,22 @@ describe("Codec.msgpack", () => {
 
   it("writes a whole number so that a script can add to it", () => {
     const textOf = (value: number) => Buffer.from(Codec.msgpack.encode(value, KEY)).toString("latin1")
-    assert.strictEqual(textOf(-42), "\xc1-42")
-    assert.strictEqual(textOf(Number.MAX_SAFE_INTEGER), "\xc19007199254740991")
-    assert.strictEqual(Codec.msgpack.decode(Buffer.from("\xc142", "latin1"), KEY), 42)
+    assert.strictEqual(textOf(-42), "\xc1-42\xc1")
+    assert.strictEqual(textOf(Number.MAX_SAFE_INTEGER), "\xc19007199254740991\xc1")
+    assert.strictEqual(Codec.msgpack.decode(Buffer.from("\xc142\xc1", "latin1"), KEY), 42)
+  })
+
+  it("notices that digits were cut off", () => {
+    const bytes = Codec.msgpack.encode(123, KEY)
+    for (let length = 0; length < bytes.length; length++) {
+      assert.strictEqual(cacheErrorOf(() => Codec.msgpack.decode(bytes.subarray(0, length), KEY)).reason, "Decode")
+    }
   })
 
   it.each(["", "007", "-0", "+1", " 1", "1.5", "1e3", "0x10", "9007199254740992", "1\n", "NaN"])(
     "takes no other text for a number: %j",
     (digits) => {
-      const bytes = Buffer.from(`\xc1${digits}`, "latin1")
+      const bytes = Buffer.from(`\xc1${digits}\xc1`, "latin1")
       assert.strictEqual(cacheErrorOf(() => Codec.msgpack.decode(bytes, KEY)).reason, "Decode")
     }
   )

@@ -48,7 +48,20 @@ const makeCounters = () => ({
 export interface Options {
   readonly boundMillis: number
   readonly rules: Rules
+  readonly limits: Limits
 }
+
+/** How much the tables keep. */
+export interface Limits {
+  /** Keys with reads or writes in flight. Each costs about 100 bytes. */
+  readonly tokens: number
+  /** Keys whose last write is in doubt. */
+  readonly unacknowledged: number
+  /** Own writes whose announcements may still come. They follow within milliseconds. */
+  readonly ownWrites: number
+}
+
+export const LIMITS: Limits = { tokens: 100_000, unacknowledged: 10_000, ownWrites: 10_000 }
 
 export interface Parts {
   readonly local: LocalStore.LocalStore["Service"]
@@ -75,30 +88,27 @@ export interface Coherence {
 /** Heartbeats in a bound: three may be lost before trust is. */
 const HEARTBEATS_PER_BOUND = 4
 
-/** Keys with reads or writes in flight. Each costs about 100 bytes. */
-const TOKEN_LIMIT = 100_000
-
-/** Keys whose last write is in doubt. */
-const UNACKNOWLEDGED_LIMIT = 10_000
-
 /** Keys that one command deletes again. */
 const REPEATED_AT_ONCE = 500
 
-/** Bounds without an echo after which a bus that counts as connected is connected anew. */
-const BOUNDS_UNTIL_RECONNECT = 4
+/**
+ * Heartbeats that Redis has taken and the bus has not brought, in a row, after which a bus that counts as connected is connected
+ * anew. Counted and not timed: a process that was stopped for a minute has missed none.
+ */
+const UNHEARD_UNTIL_RECONNECT = 4 * HEARTBEATS_PER_BOUND
 
 /** Listens, and sends heartbeats, until the scope closes. */
-export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts, { boundMillis, rules }: Options) {
+export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts, { boundMillis, limits, rules }: Options) {
   const trust = Trust.make(now, rules.trustLease ? boundMillis : Infinity)
-  const tokens = FillTokens.make(TOKEN_LIMIT, () => beginEpoch("overflow"))
-  const ownWrites = OwnWrites.make()
-  const unacknowledged = Unacknowledged.make(UNACKNOWLEDGED_LIMIT)
+  const tokens = FillTokens.make(limits.tokens, () => beginEpoch("overflow"))
+  const ownWrites = OwnWrites.make(limits.ownWrites)
+  const unacknowledged = Unacknowledged.make(limits.unacknowledged)
   const states = yield* Effect.acquireRelease(PubSub.sliding<Trust.State>(16), PubSub.shutdown)
   const beatNow = yield* Latch.make()
   const counters = makeCounters()
   const heartbeats = new Map<number, number>()
   let lastState = trust.state()
-  let lastEcho = now()
+  let unheard = 0
 
   const beginEpoch = (cause: EpochCause) => {
     counters.epochs[cause]++
@@ -159,8 +169,8 @@ export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts,
   const onHeartbeat = (id: number) => {
     const sentAt = heartbeats.get(id)
     if (sentAt === undefined) return
-    lastEcho = now()
-    counters.heartbeatMillis = lastEcho - sentAt
+    unheard = 0
+    counters.heartbeatMillis = now() - sentAt
     for (const sent of heartbeats.keys()) if (sent <= id) heartbeats.delete(sent)
     trust.extend(sentAt)
     noteState()
@@ -172,7 +182,7 @@ export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts,
     onConnected: () => {
       heartbeats.clear()
       if (rules.emptyOnConnect) beginEpoch("connected")
-      lastEcho = now()
+      unheard = 0
       beatNow.openUnsafe()
     },
     onDisconnected: () => {
@@ -182,7 +192,7 @@ export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts,
     }
   })
 
-  /** Deletes what is in doubt; whether nothing is any more. */
+  /** Deletes what is in doubt, until nothing is any more. */
   const repeat = Effect.gen(function* () {
     while (unacknowledged.size() > 0) {
       const batch = unacknowledged.take(REPEATED_AT_ONCE)
@@ -197,15 +207,15 @@ export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts,
   const beat = Effect.gen(function* () {
     noteState()
     if (rules.repeatUnacknowledged) yield* repeat
-    if (now() - lastEcho > BOUNDS_UNTIL_RECONNECT * boundMillis) {
-      lastEcho = now()
+    if (unheard >= UNHEARD_UNTIL_RECONNECT) {
+      unheard = 0
       yield* bus.reconnect
     }
     const sentAt = now()
     for (const [id, earlier] of heartbeats) if (earlier + boundMillis < sentAt) heartbeats.delete(id)
     heartbeats.set(++lastId, sentAt)
-    // without a connection for commands, no echo is no fault of the bus
-    yield* Effect.tapError(bus.heartbeat(lastId), () => Effect.sync(() => (lastEcho = now())))
+    yield* bus.heartbeat(lastId)
+    unheard++
   })
 
   yield* Effect.forkScoped(

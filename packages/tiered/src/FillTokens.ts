@@ -20,7 +20,7 @@ export interface Token {
 export interface FillTokens {
   /** For a read: valid until something happens to the key. Void from the start while an own write is in flight. */
   readonly open: (key: string) => Token
-  /** For an own write: voids the tokens of the reads in flight, and those of earlier own writes. */
+  /** For an own write: voids the tokens of the reads in flight, and those of other own writes, as they void this one. */
   readonly openWrite: (key: string) => Token
   /** Ends a token of either kind, once; whether it was still valid. */
   readonly close: (token: Token) => boolean

@@ -18,10 +18,8 @@ export interface OwnWrites {
   readonly voidAll: () => void
 }
 
-/** Announcements follow within milliseconds, so the last writes are enough. Forgetting one costs an L1 entry, no more. */
-const LIMIT = 10_000
-
-export const make = (): OwnWrites => {
+/** Remembers the last `limit` of the acknowledged. To forget one costs an L1 entry, no more. */
+export const make = (limit: number): OwnWrites => {
   let last = 0
   const inFlight = new Set<number>()
   const acknowledged = new Set<number>()
@@ -33,7 +31,7 @@ export const make = (): OwnWrites => {
     end: (writeId, isAcknowledged) => {
       if (!inFlight.delete(writeId) || !isAcknowledged) return
       acknowledged.add(writeId)
-      if (acknowledged.size > LIMIT) for (const oldest of acknowledged) return void acknowledged.delete(oldest)
+      if (acknowledged.size > limit) for (const oldest of acknowledged) return void acknowledged.delete(oldest)
     },
     isExpected: (writeId) => inFlight.has(writeId) || acknowledged.has(writeId),
     voidAll: () => inFlight.clear()

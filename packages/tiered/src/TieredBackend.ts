@@ -46,14 +46,14 @@ export class TrustStates extends Context.Service<TrustStates, Stream.Stream<Trus
   "@tiercache/tiered/TrustStates"
 ) {}
 
-/** With the rules of the protocol, for tests that switch one off. */
-export const makeWith = Effect.fnUntraced(function* (options: Options, rules: Rules.Rules) {
+/** With the rules of the protocol and the limits of its tables, for tests that change them. */
+export const makeWith = Effect.fnUntraced(function* (options: Options, rules: Rules.Rules, limits: Coherence.Limits) {
   const local = yield* LocalStore.LocalStore
   const l2 = yield* CacheBackend.CacheBackend
   const bus = yield* Invalidation.Invalidation
   const now = yield* MonotonicClock.now
   const { boundMillis, staleMillis } = yield* CacheError.attempt(() => settingsOf(options))
-  const coherence = yield* Coherence.make({ local, l2, bus, now }, { boundMillis, rules })
+  const coherence = yield* Coherence.make({ local, l2, bus, now }, { boundMillis, rules, limits })
   const { ownWrites, tokens, trust } = coherence
 
   /** What L1 may serve, without decoding it. */
@@ -90,6 +90,28 @@ export const makeWith = Effect.fnUntraced(function* (options: Options, rules: Ru
     local.set(token.key, { snapshot, freshUntil, goneAfter, version })
   }
 
+  /** Reads keys from L2, which answers in their order. */
+  const readThrough = <A>(
+    keys: ReadonlyArray<string>,
+    codec: Codec.Codec<A>,
+    send: () => Effect.Effect<ReadonlyArray<Entry.Entry<A> | undefined>, CacheError.CacheError>
+  ) => {
+    let open: ReadonlyArray<FillTokens.Token> = []
+    return Effect.suspend(() => {
+      open = keys.map(tokens.open)
+      return send()
+    }).pipe(
+      // around the opening, or an interruption between the two would leave tokens open for good
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          if (Exit.isSuccess(exit)) open.forEach((token, index) => fill(token, codec, exit.value[index]))
+          else open.forEach(tokens.close)
+        })
+      ),
+      Effect.map((entries) => entries.map(fromL2))
+    )
+  }
+
   /**
    * An own write to some keys. L1 has nothing for them while it is in flight; `apply` runs when L2 has acknowledged it, with
    * the keys to which nothing else happened meanwhile.
@@ -101,11 +123,17 @@ export const makeWith = Effect.fnUntraced(function* (options: Options, rules: Ru
   ) =>
     Effect.suspend(() => {
       const startedAt = now()
-      const writeId = ownWrites.begin()
-      const open = rules.writeTokens ? keys.map(tokens.openWrite) : []
-      keys.forEach((key) => local.delete(key))
-      return Effect.onExit(send(writeId), (exit) =>
+      let begun: { readonly writeId: number; readonly open: ReadonlyArray<FillTokens.Token> } | undefined
+      const begin = Effect.suspend(() => {
+        const writeId = ownWrites.begin()
+        begun = { writeId, open: rules.writeTokens ? keys.map(tokens.openWrite) : [] }
+        keys.forEach((key) => local.delete(key))
+        return send(writeId)
+      })
+      return Effect.onExit(begin, (exit) =>
         Effect.sync(() => {
+          if (begun === undefined) return
+          const { open, writeId } = begun
           ownWrites.end(writeId, Exit.isSuccess(exit))
           const untouched = new Set(rules.writeTokens ? open.filter(tokens.close).map(({ key }) => key) : keys)
           keys.forEach(coherence.forget)
@@ -150,31 +178,20 @@ export const makeWith = Effect.fnUntraced(function* (options: Options, rules: Ru
       Effect.suspend(() => {
         const hit = options?.fresh === true ? undefined : readLocal(key, codec)
         if (hit !== undefined) return Effect.succeed(hit)
-        const token = tokens.open(key)
-        return l2.get(key, codec).pipe(
-          Effect.onExit((exit) =>
-            Effect.sync(() => (Exit.isSuccess(exit) ? fill(token, codec, exit.value) : tokens.close(token)))
-          ),
-          Effect.map(fromL2)
-        )
+        const send = () => Effect.map(l2.get(key, codec), (entry) => [entry])
+        return Effect.map(readThrough([key], codec, send), ([entry]) => entry)
       }),
     getMany: (keys, codec, options) =>
       Effect.suspend(() => {
         const hits = keys.map((key) => (options?.fresh === true ? undefined : readLocal(key, codec)))
         const missing = [...new Set(keys.filter((_, index) => hits[index] === undefined))]
         if (missing.length === 0) return Effect.succeed(hits)
-        const open = missing.map(tokens.open)
-        return l2.getMany(missing, codec).pipe(
-          Effect.onExit((exit) =>
-            Effect.sync(() => {
-              if (Exit.isSuccess(exit)) open.forEach((token, index) => fill(token, codec, exit.value[index]))
-              else open.forEach(tokens.close)
-            })
-          ),
-          Effect.map((entries) => {
-            const found = new Map(missing.map((key, index) => [key, fromL2(entries[index])]))
+        return Effect.map(
+          readThrough(missing, codec, () => l2.getMany(missing, codec)),
+          (entries) => {
+            const found = new Map(missing.map((key, index) => [key, entries[index]]))
             return keys.map((key, index) => hits[index] ?? found.get(key))
-          })
+          }
         )
       }),
     set: (key, codec, value, options) =>
@@ -253,7 +270,7 @@ const settingsOf = ({ staleness, whileDistrusted }: Options) => {
   return { boundMillis, staleMillis }
 }
 
-export const make = (options?: Options) => makeWith(options ?? {}, Rules.all)
+export const make = (options?: Options) => makeWith(options ?? {}, Rules.all, Coherence.LIMITS)
 
 /** The tiered backend over an L1, an L2 and the bus on which L2's writes are announced. Fails with `InvalidOption` only. */
 export const layer = (

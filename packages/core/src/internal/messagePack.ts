@@ -51,17 +51,18 @@ export const make = (): MessagePack => {
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
 /**
- * A byte that begins no MessagePack value. Behind it an integer stands in decimal digits, so that a Lua script can add
- * to it: `cache.set("visits", 5)`, then `cache.increment("visits")`.
+ * A byte that begins no MessagePack value. Between two of it an integer stands in decimal digits, so that a Lua script can add
+ * to it: `cache.set("visits", 5)`, then `cache.increment("visits")`. The second one shows that no digit was cut off.
  */
 const INTEGER_MARK = 0xc1
 
 const isInteger = (value: unknown): value is number => Number.isSafeInteger(value) && !Object.is(value, -0)
 
-const packInteger = (value: number): Uint8Array => Buffer.from(`\xc1${value}`, "latin1")
+const packInteger = (value: number): Uint8Array => Buffer.from(`\xc1${value}\xc1`, "latin1")
 
 const unpackInteger = (bytes: Uint8Array): number => {
-  const digits = asBuffer(bytes).toString("latin1", 1)
+  if (bytes.at(-1) !== INTEGER_MARK) throw Storable.unreadable("an integer that was cut off")
+  const digits = asBuffer(bytes).toString("latin1", 1, bytes.length - 1)
   const value = Number(digits)
   if (String(value) === digits && isInteger(value)) return value
   throw Storable.unreadable("not an integer")

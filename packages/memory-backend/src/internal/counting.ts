@@ -15,8 +15,8 @@ const inJson = (value: number, key: string) => Snapshot.make(Codec.json, value, 
 /** Where nothing is, counting starts. */
 export const ZERO: Counted = { value: 0, snapshot: inMessagePack }
 
-/** Decimal digits, after a mark if it was written as MessagePack; see `Codec.msgpack`. */
-const INTEGER = /^(\xc1)?(0|-?[1-9]\d*)$/
+/** Decimal digits, between two marks if it was written as MessagePack; see `Codec.msgpack`. */
+const INTEGER = /^(\xc1?)(0|-?[1-9]\d*)\1$/
 
 /** Throws a `CacheError` with reason `WrongType` for anything but an integer of `Codec.msgpack` or `Codec.json`. */
 export const integerIn = (bytes: Uint8Array): Counted => {
@@ -25,5 +25,5 @@ export const integerIn = (bytes: Uint8Array): Counted => {
   if (isInteger === undefined || !Number.isSafeInteger(value)) {
     throw CacheError.make("increment", "WrongType", "the key holds something else than an integer")
   }
-  return { value, snapshot: mark === undefined ? inJson : inMessagePack }
+  return { value, snapshot: mark === "" ? inJson : inMessagePack }
 }

@@ -138,7 +138,7 @@ return 1
 `)
 
 /**
- * Adds to an integer, which is written as decimal digits, behind a mark (MessagePack) or without one (JSON).
+ * Adds to an integer, which is written as decimal digits, between two marks (MessagePack) or without (JSON).
  *
  * ARGV from 3: message without keys; TTL in ms, and the envelope without payload, of a new entry; the mark; what to add.
  * Returns the sum as text, nil over anything else and beyond 2^53 - 1.
@@ -150,7 +150,11 @@ if stored then
   if string.sub(stored, 1, 3) ~= string.sub(header, 1, 3) then return false end
   header = string.sub(stored, 1, #header)
   local digits = string.sub(stored, #header + 1)
-  if string.sub(digits, 1, #mark) == mark then digits = string.sub(digits, #mark + 1) else mark = '' end
+  if string.sub(digits, 1, #mark) == mark and string.sub(digits, -#mark) == mark then
+    digits = string.sub(digits, #mark + 1, -#mark - 1)
+  else
+    mark = ''
+  end
   if digits ~= '0' and not string.match(digits, '^%-?[1-9]%d*$') then return false end
   value = tonumber(digits)
 end
@@ -159,9 +163,9 @@ if math.abs(value) > 9007199254740991 or math.abs(sum) > 9007199254740991 then r
 local text = string.format('%.0f', sum)
 header = string.sub(header, 1, ${Envelope.VERSION_OFFSET}) .. versionFor(KEYS[1])
 if stored then
-  redis.call('SET', KEYS[1], header .. mark .. text, 'KEEPTTL')
+  redis.call('SET', KEYS[1], header .. mark .. text .. mark, 'KEEPTTL')
 else
-  redis.call('SET', KEYS[1], header .. mark .. text, 'PX', ARGV[4])
+  redis.call('SET', KEYS[1], header .. mark .. text .. mark, 'PX', ARGV[4])
 end
 redis.call('PUBLISH', ARGV[1], append(ARGV[3], KEYS[1]))
 return text

@@ -30,7 +30,7 @@ interface Dependencies {
 
 const ONLY = { absent: "NX", present: "XX" } as const
 
-/** What stands before the digits of an integer in MessagePack, see `Codec.msgpack`. */
+/** What stands before and behind the digits of an integer in MessagePack, see `Codec.msgpack`. */
 const INTEGER_MARK = Buffer.of(0xc1)
 
 const NO_PAYLOAD = new Uint8Array()

@@ -57,7 +57,7 @@ export interface History {
   readonly finals: ReadonlyArray<Final>
 }
 
-export type Rule = "bounded staleness" | "never backwards" | "converges" | "settles"
+type Rule = "bounded staleness" | "never backwards" | "converges" | "settles"
 
 export interface Violation {
   readonly rule: Rule

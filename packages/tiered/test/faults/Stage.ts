@@ -25,7 +25,7 @@ export const BOUND_MILLIS = 500
 const COMMAND_TIMEOUT_MILLIS = 500
 
 /** A process that was told to close has to end by itself within that time, on a slow machine. */
-const EXIT_PATIENCE = "10 seconds"
+const EXIT_PATIENCE = "20 seconds"
 
 /** A worker with its ways to Redis. */
 export interface Member extends Process.Process {
@@ -37,7 +37,7 @@ export interface Member extends Process.Process {
   readonly load: (load?: Partial<typeof Orders.Load.Type>) => Effect.Effect<void, Process.ProcessError>
 }
 
-export interface Stage {
+interface Stage {
   readonly server: RedisServer.RedisServer["Service"]
   readonly members: ReadonlyArray<Member>
   /** All keys of members, and those that were added. */
@@ -50,7 +50,7 @@ export interface Stage {
   readonly judge: (known?: ReadonlyArray<History.Write>) => Effect.Effect<Verdict, Process.ProcessError>
 }
 
-export interface Verdict {
+interface Verdict {
   readonly history: History.History
   readonly summary: History.Summary
   /** By name of the member. */

@@ -6,7 +6,6 @@ import { LruStore } from "@tiercache/memory-backend"
 import { RedisBackend } from "@tiercache/redis-backend"
 import { TieredBackend } from "@tiercache/tiered"
 import { Duration, Effect, Fiber, Layer, ManagedRuntime, Schema } from "effect"
-import * as Rules from "../../src/internal/rules.ts"
 import * as Orders from "./Orders.ts"
 import { Recorder } from "./Recorder.ts"
 import * as SharedClock from "./SharedClock.ts"
@@ -25,7 +24,7 @@ const send = (message: Orders.FromWorker): void => {
 }
 
 const cacheLayer = ({ busUrl, commandTimeoutMillis, stalenessMillis, url }: typeof Orders.Open.Type) =>
-  Layer.effectContext(TieredBackend.makeWith({ staleness: Duration.millis(stalenessMillis) }, { ...Rules.all, ...(process.env.RULE_OFF ? { [process.env.RULE_OFF]: false } : {}) })).pipe(
+  TieredBackend.layer({ staleness: Duration.millis(stalenessMillis) }).pipe(
     Layer.provide(
       Layer.merge(
         RedisBackend.layer({ url, busUrl, commandTimeout: Duration.millis(commandTimeoutMillis) }),
@@ -123,16 +122,17 @@ const coherenceOf = (backend: Backend): CacheBackend.CoherenceStats => {
 
 const decode = Schema.decodeUnknownSync(Orders.ToWorker)
 
-process.on("message", (message) => {
+const onOrder = async (message: unknown): Promise<void> => {
   const { id, order } = decode(message)
-  carryOut(id, order).then(
-    (answer) => {
-      send(answer)
-      if (order._tag === "Close") process.disconnect()
-    },
-    (error: unknown) => send({ _tag: "Failed", id, message: String(error) })
-  )
-})
+  try {
+    send(await carryOut(id, order))
+    if (order._tag === "Close") process.disconnect()
+  } catch (error) {
+    send({ _tag: "Failed", id, message: String(error) })
+  }
+}
+
+process.on("message", (message) => void onOrder(message))
 // after `Close`, nothing must keep the process alive; before it, the parent is gone
 process.on("disconnect", () => {
   if (session?.backend.stats().coherence?.state !== "closed") process.exit(1)

@@ -176,8 +176,9 @@ const checkFinal = ({ got, key, origin, peeked }: Final, lives: Lives, endedAt: 
 /** Those of processes that live: what a process knew of its failures dies with it. */
 const checkFailures = ({ endedAt, leftovers, operations }: History, lives: Lives): ReadonlyArray<Violation> => {
   const living = new Set(leftovers.map(({ origin }) => origin))
-  return operations.flatMap(({ call, keys, kind, origin, outcome, startPosition }) => {
-    if (kind !== "write" || !living.has(origin) || (outcome !== "failed" && outcome !== "interrupted")) return []
+  return operations.flatMap(({ call, isSent, keys, kind, origin, outcome, startPosition }) => {
+    const isFailure = kind === "write" && isSent && (outcome === "failed" || outcome === "interrupted")
+    if (!isFailure || !living.has(origin)) return []
     return keys.flatMap((key) => {
       const value = lives.current(key, endedAt)
       if (value === undefined || lives.of(value).from > startPosition) return []

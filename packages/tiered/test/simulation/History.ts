@@ -47,6 +47,8 @@ export interface Operation {
   endedAt: number
   endedIn: number
   outcome: Outcome
+  /** Whether the process has tried to ask the server. */
+  isSent: boolean
   /** The position after the server executed it, of each key that it asked the server for. */
   readonly positions: Map<string, number>
   /** What a read found: `undefined` for nothing. */

@@ -26,10 +26,14 @@ export const make = ({ commands, current, offset, origin, server, time }: Link) 
   /** Runs a script or a command, and notes the position at which its keys were seen. */
   const run = <A>(isWrite: boolean, keys: ReadonlyArray<string>, execute: () => A) => {
     const owner = current()
-    return commands.send(isWrite, () => {
+    const request = commands.send(isWrite, () => {
       const answer = execute()
       for (const key of keys) owner?.positions.set(key, server.changes.length)
       return answer
+    })
+    return Effect.suspend(() => {
+      if (owner !== undefined) owner.isSent = true
+      return request
     })
   }
 

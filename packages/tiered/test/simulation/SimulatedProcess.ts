@@ -31,6 +31,9 @@ const LIFETIMES = { long: "1 hour", short: "150 millis" } as const satisfies Rec
 /** More than there are keys: what is not in L1 was not evicted. */
 const L1_ENTRIES = 8
 
+/** Of a turn: to begin it, to go on, and to end it. */
+const LEAST_OPERATIONS = 3
+
 type Results = ReadonlyArray<readonly [key: string, found: Found | undefined]>
 
 export class SimulatedProcess {
@@ -65,7 +68,7 @@ export class SimulatedProcess {
   }
 
   /** Starts a call, which goes as far as it can without the server. */
-  start(id: number, call: Call): Operation {
+  start(id: number, call: Call, body: (fiber: Fiber.Fiber<unknown, unknown>) => void = () => {}): Operation {
     const operation: Operation = {
       id,
       origin: this.origin,
@@ -78,11 +81,13 @@ export class SimulatedProcess {
       endedAt: Infinity,
       endedIn: Infinity,
       outcome: "pending",
+      isSent: false,
       positions: new Map(),
       found: new Map()
     }
     this.starting = operation
     const fiber = Effect.runForkWith(this.context)(this.perform(call))
+    body(fiber)
     this.starting = undefined
     const running = { operation, fiber }
     this.running.push(running)
@@ -94,11 +99,23 @@ export class SimulatedProcess {
     return operation
   }
 
-  /** Somebody gives up a call. */
-  interrupt(which: "oldest" | "newest"): boolean {
-    const given = this.running.at(which === "oldest" ? 0 : -1)
-    given?.fiber.interruptUnsafe()
-    return given !== undefined
+  /** Starts a call, and interrupts it after some turns of one operation each. */
+  abort(id: number, call: Call, turns: number): Operation {
+    const { time } = this.world
+    time.operationsPerTurn = LEAST_OPERATIONS
+    const operation = this.start(id, call, (fiber) => {
+      time.turns(turns)
+      fiber.interruptUnsafe()
+    })
+    time.operationsPerTurn = Infinity
+    return operation
+  }
+
+  /** Somebody gives up the oldest call. */
+  interrupt(): boolean {
+    const oldest = this.running[0]
+    oldest?.fiber.interruptUnsafe()
+    return oldest !== undefined
   }
 
   /** Nothing that it does reaches anybody any more; what it has sent may. */

@@ -7,7 +7,7 @@ import * as Checker from "./Checker.ts"
 import type { Final, History, Operation, Peek } from "./History.ts"
 import { ModelRedis, type Sender } from "./ModelRedis.ts"
 import { SimulatedProcess, type World } from "./SimulatedProcess.ts"
-import { type Call, show, showCall, type Step } from "./Step.ts"
+import { show, showCall, type Step } from "./Step.ts"
 import { write } from "./Values.ts"
 import { VirtualTime } from "./VirtualTime.ts"
 
@@ -158,7 +158,7 @@ class Simulation {
         this.operations.push(process.start(this.operations.length, step.call))
         return true
       case "abort":
-        this.abort(process, step.call, step.turns)
+        this.operations.push(process.abort(this.operations.length, step.call, step.turns))
         return true
       case "flow":
         this.flow(process)
@@ -167,7 +167,7 @@ class Simulation {
         this.crash(index, process)
         return true
       case "interrupt":
-        return process.interrupt("oldest")
+        return process.interrupt()
       case "serve":
       case "reply":
       case "refuse":
@@ -183,14 +183,6 @@ class Simulation {
       case "connect":
         return bus[step.step]()
     }
-  }
-
-  private abort(process: SimulatedProcess, call: Call, turns: number): void {
-    this.time.operationsPerTurn = 2
-    this.operations.push(process.start(this.operations.length, call))
-    this.time.turns(turns)
-    this.time.operationsPerTurn = Infinity
-    process.interrupt("newest")
   }
 
   /** A process that has just subscribed. */

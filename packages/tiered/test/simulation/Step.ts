@@ -86,6 +86,10 @@ export const deleteMany = (process: number, keys: ReadonlyArray<string>): Step =
 export const expire = (process: number, key: string, ttl: Lifetime): Step => call(process, { call: "expire", key, ttl })
 export const deletePattern = (process: number): Step => call(process, { call: "deletePattern" })
 
+/** The first turns of the call in a step. */
+export const abort = (turns: number, step: Step): Step =>
+  step.step === "call" ? { ...step, step: "abort", turns } : step
+
 const event =
   (step: Event) =>
   (process: number): Step => ({ step, process })

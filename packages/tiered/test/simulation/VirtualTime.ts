@@ -20,7 +20,7 @@ export class VirtualTime {
   /** The next one first. */
   private readonly timers: Array<Timer> = []
 
-  /** After how many operations a fiber makes way for others; never, unless set. 2 is the least. */
+  /** After how many operations a fiber makes way for others; never, unless set. */
   operationsPerTurn = Infinity
 
   readonly scheduler: Scheduler.Scheduler = {
