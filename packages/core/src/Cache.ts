@@ -12,6 +12,7 @@ import * as CacheKey from "./CacheKey.ts"
 import * as Codec from "./Codec.ts"
 import type * as Entity from "./Entity.ts"
 import * as EntityCache from "./EntityCache.ts"
+import { memoize } from "./internal/memoize.ts"
 import * as KeyPattern from "./KeyPattern.ts"
 import * as Metrics from "./Metrics.ts"
 import * as MonotonicClock from "./MonotonicClock.ts"
@@ -45,6 +46,8 @@ export class Cache extends Context.Service<
     readonly keys: (pattern: string) => Stream.Stream<CacheKey.CacheKey, CacheError.CacheError>
     /** Deletes what matches, everywhere; how many there were. */
     readonly deletePattern: (pattern: string) => Effect.Effect<number, CacheError.CacheError>
+    /** The writes of all processes that share the store, whatever their prefix. See `CacheBackend`. */
+    readonly changes: Stream.Stream<CacheBackend.Change, CacheError.CacheError>
     readonly health: Effect.Effect<CacheBackend.Health>
     readonly metrics: () => Metrics.Metrics
     readonly resetMetrics: () => void
@@ -66,6 +69,11 @@ export const make = Effect.fnUntraced(function* (options?: Options) {
     return CacheKey.parse(options?.prefix ?? DEFAULT_PREFIX).encoded
   })
   const counters = Metrics.makeCounters()
+  const counted = <A>(effect: Effect.Effect<A, CacheError.CacheError>, count: (result: A) => number) =>
+    effect.pipe(
+      Effect.tapError(() => Effect.sync(() => counters.errors++)),
+      Effect.tap((result) => Effect.sync(() => count(result)))
+    )
   const wholeKey = (key: CacheKey.CacheKey) => `${prefix}:${key.encoded}`
   const compile = (pattern: string) => CacheError.attempt(() => KeyPattern.make(prefix, pattern))
 
@@ -82,8 +90,11 @@ export const make = Effect.fnUntraced(function* (options?: Options) {
   return Cache.of({
     ...untyped,
     increment: (key, options) =>
-      CacheError.suspend(() =>
-        backend.increment(wholeKey(CacheKey.parse(key)), { by: options?.by, ttl: options?.ttl ?? defaultTtl })
+      counted(
+        CacheError.suspend(() =>
+          backend.increment(wholeKey(CacheKey.parse(key)), { by: options?.by, ttl: options?.ttl ?? defaultTtl })
+        ),
+        () => counters.sets++
       ),
     entity: (entity) =>
       EntityCache.make({
@@ -99,7 +110,9 @@ export const make = Effect.fnUntraced(function* (options?: Options) {
       Stream.unwrap(Effect.map(compile(pattern), backend.scan)).pipe(
         Stream.map((key) => new CacheKey.CacheKey(key.slice(prefix.length + 1)))
       ),
-    deletePattern: (pattern) => Effect.flatMap(compile(pattern), backend.deletePattern),
+    deletePattern: (pattern) =>
+      counted(Effect.flatMap(compile(pattern), backend.deletePattern), (deleted) => (counters.deletes += deleted)),
+    changes: backend.changes,
     health: backend.health,
     metrics: () => Metrics.snapshot(counters, backend.stats()),
     resetMetrics: () => Metrics.reset(counters)
@@ -108,23 +121,3 @@ export const make = Effect.fnUntraced(function* (options?: Options) {
 
 export const layer = (options?: Options): Layer.Layer<Cache, CacheError.CacheError, CacheBackend.CacheBackend> =>
   Layer.effect(Cache, make(options))
-
-/** Ids whose keys an entity remembers. When there are more it starts over: remembering saves time, nothing else. */
-const MEMO_IDS = 4096
-
-/** Longer ids are not remembered, so that what is remembered stays below a few megabytes. */
-const MEMO_ID_LENGTH = 200
-
-/** Checking and encoding an id costs more than a hit, and hot ids come again and again. */
-const memoize = <Id>(keyOf: (id: Id) => string): ((id: Id) => string) => {
-  const keys = new Map<Id, string>()
-  return (id) => {
-    const known = keys.get(id)
-    if (known !== undefined) return known
-    const key = keyOf(id)
-    if (typeof id === "object" || (typeof id === "string" && id.length > MEMO_ID_LENGTH)) return key
-    if (keys.size >= MEMO_IDS) keys.clear()
-    keys.set(id, key)
-    return key
-  }
-}

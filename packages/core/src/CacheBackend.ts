@@ -101,6 +101,8 @@ export class CacheBackend extends Context.Service<
   {
     readonly name: string
     readonly unsupported: ReadonlySet<Feature>
+    /** How long after a write has failed without an answer it may still be executed, in milliseconds. */
+    readonly lateMillis: number
 
     /** What this process holds and may serve right now; synchronous. A shared store alone never has anything. */
     readonly peek: <A>(key: string, codec: Codec.Codec<A>) => A | undefined

@@ -6,6 +6,7 @@
  * ids give distinct keys.
  */
 import { createHash } from "node:crypto"
+import { Predicate } from "effect"
 import * as CacheError from "./CacheError.ts"
 
 const TypeId = "~tiercache/CacheKey"
@@ -71,7 +72,12 @@ export const encodePart = (part: string): string => {
 export const fromParts = (parts: ReadonlyArray<string>): CacheKey => new CacheKey(parts.map(encodePart).join(":"))
 
 /** Reads a key as a user writes it, where `:` separates the parts. */
-export const parse = (key: Input): CacheKey => (key instanceof CacheKey ? key : fromParts(key.split(":")))
+export const parse = (key: Input): CacheKey => {
+  if (key instanceof CacheKey) return key
+  // who writes JavaScript may give anything
+  if (!Predicate.isString(key)) throw CacheError.make("key", "InvalidKey", "a key is a string or a CacheKey")
+  return fromParts(key.split(":"))
+}
 
 /**
  * The ids that a key was made of; `undefined` stands for one too long to be kept, and for what tiercache did not write.

@@ -83,6 +83,9 @@ export const make = <const Fields extends KeyFields, A>(
   options: Options<Fields, A>
 ): Entity<Id<Fields>, A> => {
   if (options.ttl !== undefined) Ttl.toMillisUnsafe("Entity.make", options.ttl)
+  if (options.onWrite !== undefined && options.onWrite !== "invalidate" && options.onWrite !== "update") {
+    throw CacheError.make("Entity.make", "InvalidOption", '`onWrite` is "invalidate" or "update"')
+  }
   const names = Object.keys(options.key)
   if (names.length === 0) throw CacheError.make("Entity.make", "InvalidOption", "a key needs at least one part")
   const base = CacheKey.fromParts([domain, type]).encoded

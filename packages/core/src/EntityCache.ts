@@ -84,7 +84,7 @@ export const make = <Id, A>(parts: Parts<Id, A>): EntityCache<Id, A> => {
   const { backend, codec, counters, keyOf, now } = parts
 
   const read = (key: string, options: CacheBackend.GetOptions | undefined) =>
-    Effect.tap(counted(backend.get(key, codec, options)), (entry) => Effect.sync(() => count(entry)))
+    Effect.tap(backend.get(key, codec, options), (entry) => Effect.sync(() => count(entry)))
 
   const count = (entry: Entry.Entry<A> | undefined) => {
     if (entry === undefined) counters.misses++
@@ -104,11 +104,14 @@ export const make = <Id, A>(parts: Parts<Id, A>): EntityCache<Id, A> => {
     operation: (keys: ReadonlyArray<string>) => Effect.Effect<B, CacheError.CacheError>
   ) => counted(CacheError.suspend(() => operation(ids.map(keyOf))))
 
-  const backendOptions = (options: SetOptions | undefined) => ({
-    ttl: options?.ttl ?? parts.defaultTtl,
-    only: options?.only,
-    push: parts.onWrite === "update"
-  })
+  /** Throws a `CacheError`: who writes JavaScript may give any text for `only`, and would overwrite. */
+  const backendOptions = (options: SetOptions | undefined) => {
+    const only = options?.only
+    if (only !== undefined && only !== "absent" && only !== "present") {
+      throw CacheError.make("set", "InvalidOption", '`only` is "absent" or "present"')
+    }
+    return { ttl: options?.ttl ?? parts.defaultTtl, only, push: parts.onWrite === "update" }
+  }
 
   const written = (count: number) => {
     counters.sets += count
@@ -117,24 +120,26 @@ export const make = <Id, A>(parts: Parts<Id, A>): EntityCache<Id, A> => {
     counters.deletes += count
   }
 
-  const peek = (id: Id) => {
-    const value = backend.peek(keyOf(id), codec)
+  const peek = (key: string) => {
+    const value = backend.peek(key, codec)
     if (value !== undefined) counters.l1Hits++
     return value
   }
 
   return {
-    peek,
+    peek: (id) => peek(keyOf(id)),
+    // a hit takes no more than this: `withKey` would cost several steps of the fiber
     get: (id, options) =>
       CacheError.suspend(() => {
-        const value = options?.fresh === true ? undefined : peek(id)
+        const key = keyOf(id)
+        const value = options?.fresh === true ? undefined : peek(key)
         return value === undefined
-          ? Effect.map(read(keyOf(id), options), (entry) => entry?.value)
+          ? counted(Effect.map(read(key, options), (entry) => entry?.value))
           : Effect.succeed(value)
       }),
     lookup: (id, options) =>
       Effect.map(
-        CacheError.suspend(() => read(keyOf(id), options)),
+        withKey(id, (key) => read(key, options)),
         (entry) => entry && describe(entry, now())
       ),
     getMany: (ids, options) =>

@@ -50,20 +50,13 @@ export const encode = (envelope: Envelope): Buffer => {
   return bytes
 }
 
-/** The two deadlines alone, as they stand in a header. */
-export const encodeDeadlines = (deadlines: Deadlines): Buffer => {
-  const bytes = Buffer.allocUnsafe(VERSION_OFFSET - DEADLINES_OFFSET)
-  writeDeadlines(bytes, 0, deadlines)
-  return bytes
-}
-
 /** Reads an envelope without copying its payload; `undefined` for anything that this version does not understand. */
 export const decode = (bytes: Buffer): Envelope | undefined => {
   if (bytes.length < HEADER_BYTES || bytes[0] !== MAGIC || bytes[1] !== VERSION || bytes[2] !== 0) return undefined
   const freshUntil = bytes.readUIntBE(DEADLINES_OFFSET, 6)
   const goneAfter = bytes.readUIntBE(DEADLINES_OFFSET + 6, 6)
   const version = readVersion(bytes)
-  if (version === undefined) return undefined
+  if (version === undefined || freshUntil > goneAfter) return undefined
   return { freshUntil, goneAfter, version, payload: bytes.subarray(HEADER_BYTES) }
 }
 

@@ -22,7 +22,9 @@ export interface LocalEntry {
 export class LocalStore extends Context.Service<
   LocalStore,
   {
+    /** As a use of the entry, which puts off its eviction. */
     readonly get: (key: string) => LocalEntry | undefined
+    readonly peek: (key: string) => LocalEntry | undefined
     /** Returns false, and holds nothing under the key, if the entry alone exceeds the limit in bytes. */
     readonly set: (key: string, entry: LocalEntry) => boolean
     readonly delete: (key: string) => boolean

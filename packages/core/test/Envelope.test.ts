@@ -10,10 +10,12 @@ const version = fc.oneof(
   fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
   fc.constantFrom(0, 127, 128, Number.MAX_SAFE_INTEGER)
 )
-const envelope = fc.record(
-  { freshUntil: deadline, goneAfter: deadline, version, payload: fc.uint8Array({ maxLength: 300 }) },
-  { noNullPrototype: true }
-)
+const envelope = fc
+  .record(
+    { freshUntil: deadline, goneAfter: deadline, version, payload: fc.uint8Array({ maxLength: 300 }) },
+    { noNullPrototype: true }
+  )
+  .filter(({ freshUntil, goneAfter }) => freshUntil <= goneAfter)
 
 const example = Envelope.encode({ freshUntil: 1, goneAfter: 2, version: 3, payload: Buffer.from("payload") })
 
@@ -83,14 +85,19 @@ describe("Envelope", () => {
 
   it("has the deadlines where a script overwrites them", () => {
     fc.assert(
-      fc.property(envelope, deadline, deadline, (envelope, freshUntil, goneAfter) => {
-        const bytes = Envelope.encode(envelope)
-        const deadlines = Envelope.encodeDeadlines({ freshUntil, goneAfter })
-        deadlines.copy(bytes, Envelope.DEADLINES_OFFSET)
-        assert.deepStrictEqual(bytes, Envelope.encode({ ...envelope, freshUntil, goneAfter }))
+      fc.property(envelope, envelope, (one, other) => {
+        const bytes = Envelope.encode(one)
+        Envelope.encode(other).copy(bytes, Envelope.DEADLINES_OFFSET, Envelope.DEADLINES_OFFSET, Envelope.VERSION_OFFSET)
+        const { freshUntil, goneAfter } = other
+        assert.deepStrictEqual(bytes, Envelope.encode({ ...one, freshUntil, goneAfter }))
       }),
       runs(100)
     )
+  })
+
+  it("does not take what would be fresh for longer than it lives", () => {
+    const bytes = Envelope.encode({ freshUntil: 2, goneAfter: 1, version: 0, payload: Buffer.of() })
+    assert.isUndefined(Envelope.decode(bytes))
   })
 
   it("orders versions as text, as Lua compares them", () => {

@@ -22,13 +22,6 @@ export const ENTRY_OVERHEAD_BYTES = 200
 
 const MAX_MAP_ENTRIES = 2 ** 24
 
-/** A `LocalStore` that can also be looked into without counting as use. */
-export interface LruStore extends Store {
-  readonly peek: (key: string) => LocalStore.LocalEntry | undefined
-}
-
-type Store = LocalStore.LocalStore["Service"]
-
 /**
  * Makes an empty store.
  *
@@ -47,7 +40,7 @@ type Store = LocalStore.LocalStore["Service"]
  * store.stats() // => { entries: 0, bytes: 0, evictions: 0 }
  * ```
  */
-export const make = (options?: Options): Effect.Effect<LruStore, CacheError.CacheError> =>
+export const make = (options?: Options): Effect.Effect<LocalStore.LocalStore["Service"], CacheError.CacheError> =>
   CacheError.attempt(() => {
     const maxEntries = count("maxEntries", options?.maxEntries, DEFAULT_MAX_ENTRIES, MAX_MAP_ENTRIES)
     const maxBytes = count("maxBytes", options?.maxBytes, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)

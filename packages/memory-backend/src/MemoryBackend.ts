@@ -121,6 +121,7 @@ export const make = Effect.fnUntraced(function* ({ bus, store }: Shared, origin:
   const backend = CacheBackend.CacheBackend.of({
     name: "memory",
     unsupported: new Set(),
+    lateMillis: 0,
     peek: (key, codec) => {
       const entry = store.use(key)
       return entry && read(entry, codec, key)

@@ -54,6 +54,8 @@ export interface PromiseCache extends PromiseEntityCache<CacheKey.Input, unknown
   readonly keys: (pattern: string) => AsyncIterable<CacheKey.CacheKey>
   /** Deletes what matches, everywhere; how many there were. */
   readonly deletePattern: (pattern: string) => Promise<number>
+  /** The writes of all processes that share the store. */
+  readonly changes: () => AsyncIterable<CacheBackend.Change>
   readonly health: () => Promise<CacheBackend.Health>
   readonly metrics: () => Metrics.Metrics
   readonly resetMetrics: () => void
@@ -99,6 +101,7 @@ export const make = (
     entity: (entity) => promises(cache.entity(entity)),
     keys: (pattern) => Stream.toAsyncIterableWith(cache.keys(pattern), context),
     deletePattern: (pattern) => run(cache.deletePattern(pattern)),
+    changes: () => Stream.toAsyncIterableWith(cache.changes, context),
     health: () => run(cache.health),
     metrics: cache.metrics,
     resetMetrics: cache.resetMetrics,

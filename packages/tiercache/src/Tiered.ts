@@ -1,11 +1,11 @@
 /**
  * The cache in Redis with an L1 in this process in front of it.
  */
-import { Cache, type CacheBackend, type CacheError } from "@tiercache/core"
+import { Cache, type CacheBackend, CacheError, CacheKey } from "@tiercache/core"
 import { LruStore } from "@tiercache/memory-backend"
 import { RedisBackend } from "@tiercache/redis-backend"
 import { TieredBackend } from "@tiercache/tiered"
-import { Layer } from "effect"
+import { Effect, Layer } from "effect"
 
 export interface Options extends Cache.Options, TieredBackend.Options {
   readonly redis: RedisBackend.Options
@@ -18,11 +18,19 @@ export interface Options extends Cache.Options, TieredBackend.Options {
 }
 
 /** Reads what L1 holds without a round trip; the writes of other processes correct L1 over Redis pub/sub. */
-export const layer = (options: Options): Layer.Layer<Cache.Cache | CacheBackend.CacheBackend, CacheError.CacheError> =>
+export const layer = (options: Options): Layer.Layer<Cache.Cache | CacheBackend.CacheBackend | TieredBackend.TrustStates, CacheError.CacheError> =>
   Cache.layer(options).pipe(
     Layer.provideMerge(TieredBackend.layer(options)),
-    Layer.provide(Layer.merge(RedisBackend.layer(redisOptions(options)), LruStore.layer(options.l1)))
+    Layer.provide(Layer.merge(redisLayer(options), LruStore.layer(options.l1)))
   )
 
+const redisLayer = (options: Options) =>
+  Layer.unwrap(Effect.map(CacheError.attempt(() => redisOptions(options)), RedisBackend.layer))
+
 const redisOptions = ({ foreignWriters, prefix, redis }: Options): RedisBackend.Options =>
-  foreignWriters === true ? { ...redis, trackedPrefix: `${prefix ?? Cache.DEFAULT_PREFIX}:` } : redis
+  foreignWriters === true
+    ? { ...redis, trackedPrefix: `${CacheKey.parse(prefix ?? Cache.DEFAULT_PREFIX).encoded}:` }
+    : redis
+
+/** Whether L1 is trusted: the state now, and whenever it changes. */
+export const TrustStates = TieredBackend.TrustStates

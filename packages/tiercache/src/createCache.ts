@@ -1,8 +1,8 @@
 /**
  * The one call with which promise users begin.
  */
-import { Cache } from "@tiercache/core"
-import { ManagedRuntime } from "effect"
+import { Cache, CacheError } from "@tiercache/core"
+import { ManagedRuntime, Predicate } from "effect"
 import * as Memory from "./Memory.ts"
 import * as PromiseCache from "./PromiseCache.ts"
 import * as Redis from "./Redis.ts"
@@ -41,11 +41,22 @@ export const createCache = async (options: Options = {}): Promise<PromiseCache.P
 
 const layerOf = (options: Options) => {
   switch (options.backend) {
-    case "redis":
-      return Redis.layer(options)
-    case "tiered":
-      return Tiered.layer(options)
-    default:
+    case undefined:
+    case "memory":
       return Memory.layer(options)
+    case "redis":
+      return withRedis(options, Redis.layer)
+    case "tiered":
+      return withRedis(options, Tiered.layer)
+    default:
+      throw invalid('backend is "memory", "redis" or "tiered"')
   }
 }
+
+/** Who writes JavaScript may forget it. */
+const withRedis = <O extends Redis.Options, L>(options: O, layer: (options: O) => L): L => {
+  if (Predicate.isObject(options.redis)) return layer(options)
+  throw invalid("redis is missing: { url } or { client }")
+}
+
+const invalid = (problem: string) => CacheError.make("createCache", "InvalidOption", problem)

@@ -122,6 +122,38 @@ describe("createCache", () => {
     assert.strictEqual(await reasonOf(createCache({ ttl: "0 seconds" })), "InvalidOption")
     assert.strictEqual(await reasonOf(createCache({ l1: { maxEntries: 0 } })), "InvalidOption")
     assert.strictEqual(await reasonOf(createCache({ backend: "redis", redis: { url: "http://x" } })), "InvalidOption")
+    // as JavaScript may call it
+    for (const options of [{ backend: "Redis" }, { backend: "redis" }, { backend: "tiered", redis: "redis://x" }]) {
+      const opened: Promise<unknown> = Reflect.apply(createCache, undefined, [options])
+      assert.strictEqual(await reasonOf(opened), "InvalidOption")
+    }
+  })
+
+  it("rejects what only JavaScript can give", async () => {
+    await using cache = await createCache()
+    const call = (method: "get" | "set", args: ReadonlyArray<unknown>): Promise<unknown> =>
+      Reflect.apply(cache[method], cache, args)
+    assert.strictEqual(await reasonOf(call("get", [5])), "InvalidKey")
+    assert.strictEqual(await reasonOf(call("set", ["k", 1, { only: "nx" }])), "InvalidOption")
+    assert.strictEqual(await reasonOf(call("set", ["k", 1, { ttl: 5 }])), "InvalidOption")
+  })
+
+  it("tells of changes", async () => {
+    await using cache = await createCache()
+    const seen: Array<string> = []
+    const watching = (async () => {
+      for await (const { keys, kind } of cache.changes()) {
+        seen.push(`${kind} ${keys.join(" ")}`)
+        if (kind === "delete") break
+      }
+    })()
+    while (seen.length === 0) {
+      await cache.set("k", 1)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await cache.delete("k")
+    await watching
+    assert.deepStrictEqual([seen[0], seen.at(-1)], ["set tradecore:k", "delete tradecore:k"])
   })
 
   it("is closed once", async () => {

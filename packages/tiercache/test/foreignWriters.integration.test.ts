@@ -16,12 +16,12 @@ layer(RedisServer.layer(), { excludeTestServices: true })("foreignWriters", (it)
         yield* Effect.promise(async () => {
           const client = new Redis(url)
           const redis = { url, commandTimeout: "5 seconds" } as const
-          await using cache = await createCache({ backend: "tiered", prefix: "test", redis, foreignWriters: true })
-          await using other = await createCache({ backend: "tiered", prefix: "test", redis, foreignWriters: true })
+          await using cache = await createCache({ backend: "tiered", prefix: "my app", redis, foreignWriters: true })
+          await using other = await createCache({ backend: "tiered", prefix: "my app", redis, foreignWriters: true })
           await cache.set("k", "v")
           // until the announcements of the write have come, each read may find L1 empty again
           await eventually(async () => (await other.get("k")) === "v" && other.peek("k") === "v")
-          await write(client, "test:k")
+          await write(client, "my%20app:k")
           await eventually(() => other.peek("k") === undefined)
           assert.notStrictEqual(await other.get("k"), "v")
           client.disconnect()

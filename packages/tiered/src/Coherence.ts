@@ -20,7 +20,9 @@
  *    but fills do not take part in that order: without versions, a late message could put an older value over a newer fill.
  * 6. An own write enters L1 when Redis has acknowledged it, if its token is still valid. Until then L1 has
  *    nothing for the key and takes nothing in. Its announcement means nothing new (`OwnWrites`).
- * 7. An own write whose outcome is unknown is remembered, and its key deleted before trust is renewed (`Unacknowledged`).
+ * 7. An own set or delete whose outcome is unknown is remembered, and its key deleted before trust is renewed
+ *    (`Unacknowledged`). Other writes (counters, scripts, new deadlines, conditional sets) are not undone: if they were executed
+ *    they were announced, and what they keep may be somebody else's.
  *
  * Deadlines inside L1 are on the monotonic clock; those of L2 were translated by the backend that read them.
  */
@@ -102,7 +104,7 @@ export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts,
   const trust = Trust.make(now, rules.trustLease ? boundMillis : Infinity)
   const tokens = FillTokens.make(limits.tokens, () => beginEpoch("overflow"))
   const ownWrites = OwnWrites.make(limits.ownWrites)
-  const unacknowledged = Unacknowledged.make(limits.unacknowledged)
+  const unacknowledged = Unacknowledged.make(limits.unacknowledged, l2.lateMillis)
   const states = yield* Effect.acquireRelease(PubSub.sliding<Trust.State>(16), PubSub.shutdown)
   const beatNow = yield* Latch.make()
   const counters = makeCounters()
@@ -137,7 +139,8 @@ export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts,
   /** One key of a message: its entry goes, or is replaced if the message carries a newer one. */
   const apply = (key: string, pushed: Invalidation.Pushed | undefined) => {
     const isInFlight = rules.fillTokens ? tokens.voidKey(key) : false
-    const held = local.get(key)
+    // a look, not a use: what is only written must not push out what is read
+    const held = local.peek(key)
     if (held === undefined) return
     const isNewer = !isInFlight && pushed !== undefined && pushed.version > held.version
     if (pushed === undefined || (rules.updateOrder && !isNewer) || !replace(key, held, pushed)) {
@@ -151,8 +154,9 @@ export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts,
     const snapshot = held.snapshot.decode(pushed.payload, key)
     if (snapshot === undefined) return false
     const { freshUntil, goneAfter, version } = pushed
+    if (!local.set(key, { snapshot, freshUntil, goneAfter, version })) return false
     counters.updated++
-    return local.set(key, { snapshot, freshUntil, goneAfter, version })
+    return true
   }
 
   const onMessage = (message: Invalidation.Message) => {
@@ -192,14 +196,25 @@ export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts,
     }
   })
 
-  /** Deletes what is in doubt, until nothing is any more. */
+  /** Deletes what is in doubt. Fails while Redis cannot be asked. */
   const repeat = Effect.gen(function* () {
-    while (unacknowledged.size() > 0) {
-      const batch = unacknowledged.take(REPEATED_AT_ONCE)
-      yield* l2.deleteMany(batch.keys)
-      counters.repeatedDeletes += batch.keys.length
+    for (;;) {
+      const batch = unacknowledged.take(REPEATED_AT_ONCE, now())
+      if (batch.keys.length === 0) return
+      yield* l2.deleteMany(batch.keys).pipe(
+        Effect.andThen(
+          Effect.sync(() => {
+            counters.repeatedDeletes += batch.keys.length
+            unacknowledged.settle(batch)
+          })
+        ),
+        // asked again, Redis would refuse again; the rest of L1 must not suffer from it
+        Effect.catchIf(
+          ({ reason }) => reason === "Refused",
+          () => Effect.sync(() => unacknowledged.giveUp(batch))
+        )
+      )
       batch.keys.forEach(forget)
-      unacknowledged.settle(batch)
     }
   })
 
@@ -241,12 +256,17 @@ export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts,
     forget,
     forgetMatching,
     doubt: (keys) => {
-      if (!unacknowledged.add(keys)) beginEpoch("overflow")
+      if (!unacknowledged.add(keys, now())) beginEpoch("overflow")
     },
     refused: () => {
       counters.refusedFills++
     },
-    states: Stream.suspend(() => Stream.concat(Stream.make(trust.state()), Stream.fromPubSub(states))),
+    states: Stream.unwrap(
+      Effect.map(PubSub.subscribe(states), (subscription) =>
+        // subscribed first: what changes from now on comes after the state as it is now
+        Stream.concat(Stream.make(trust.state()), Stream.fromSubscription(subscription))
+      )
+    ),
     stats: () => ({
       ...counters,
       epochs: { ...counters.epochs },

@@ -114,10 +114,12 @@ export const makeWith = Effect.fnUntraced(function* (options: Options, rules: Ru
 
   /**
    * An own write to some keys. L1 has nothing for them while it is in flight; `apply` runs when L2 has acknowledged it, with
-   * the keys to which nothing else happened meanwhile.
+   * the keys to which nothing else happened meanwhile. If nobody knows whether it was executed, and it is one that leaves
+   * nothing worth keeping, its keys are deleted.
    */
   const write = <A>(
     keys: ReadonlyArray<string>,
+    onDoubt: "delete" | "keep",
     send: (writeId: number) => Effect.Effect<A, CacheError.CacheError>,
     apply?: (answer: A, untouched: ReadonlySet<string>, startedAt: number) => void
   ) =>
@@ -138,7 +140,7 @@ export const makeWith = Effect.fnUntraced(function* (options: Options, rules: Ru
           const untouched = new Set(rules.writeTokens ? open.filter(tokens.close).map(({ key }) => key) : keys)
           keys.forEach(coherence.forget)
           if (Exit.isSuccess(exit)) apply?.(exit.value, untouched, startedAt)
-          else if (mayHaveHappened(exit)) coherence.doubt(keys)
+          else if (onDoubt === "delete" && mayHaveHappened(exit)) coherence.doubt(keys)
         })
       )
     })
@@ -147,14 +149,15 @@ export const makeWith = Effect.fnUntraced(function* (options: Options, rules: Ru
   const writeThrough = <A, B>(
     entries: ReadonlyArray<readonly [key: string, value: A]>,
     codec: Codec.Codec<A>,
-    ttl: Ttl.Input,
+    { only, ttl }: CacheBackend.SetOptions,
     send: (writeId: number) => Effect.Effect<B, CacheError.CacheError>,
     isWritten: (answer: B) => boolean
   ) =>
     CacheError.suspend(() => {
       const lifetime = Ttl.toMillisUnsafe("set", ttl)
       const snapshots = new Map(entries.map(([key, value]) => [key, Snapshot.make(codec, value, key)]))
-      return write([...snapshots.keys()], send, (answer, untouched, startedAt) => {
+      const onDoubt = only === undefined ? "delete" : "keep"
+      return write([...snapshots.keys()], onDoubt, send, (answer, untouched, startedAt) => {
         if (!isWritten(answer)) return
         const deadline = startedAt + lifetime
         for (const [key, snapshot] of snapshots) {
@@ -167,6 +170,7 @@ export const makeWith = Effect.fnUntraced(function* (options: Options, rules: Ru
   const backend = CacheBackend.CacheBackend.of({
     name: "tiered",
     unsupported: l2.unsupported,
+    lateMillis: l2.lateMillis,
     peek: (key, codec) => {
       const entry = local.get(key)
       if (entry === undefined) return undefined
@@ -198,7 +202,7 @@ export const makeWith = Effect.fnUntraced(function* (options: Options, rules: Ru
       writeThrough(
         [[key, value]],
         codec,
-        options.ttl,
+        options,
         (writeId) => l2.set(key, codec, value, { ...options, writeId }),
         (isWritten) => isWritten
       ),
@@ -206,28 +210,28 @@ export const makeWith = Effect.fnUntraced(function* (options: Options, rules: Ru
       writeThrough(
         entries,
         codec,
-        options.ttl,
+        options,
         (writeId) => l2.setMany(entries, codec, { ...options, writeId }),
         // with `only` the answer does not say which
         () => options.only === undefined
       ),
-    delete: (key) => write([key], () => l2.delete(key)),
-    deleteMany: (keys) => write(keys, () => l2.deleteMany(keys)),
+    delete: (key) => write([key], "delete", () => l2.delete(key)),
+    deleteMany: (keys) => write(keys, "delete", () => l2.deleteMany(keys)),
     has: (key) => Effect.suspend(() => (held(key) === undefined ? l2.has(key) : Effect.succeed(true))),
     ttl: (key) =>
       Effect.suspend(() => {
         const entry = held(key)
         return entry === undefined ? l2.ttl(key) : Effect.succeed(Duration.millis(entry.goneAfter - now()))
       }),
-    expire: (key, ttl) => write([key], () => l2.expire(key, ttl)),
+    expire: (key, ttl) => write([key], "keep", () => l2.expire(key, ttl)),
     scan: l2.scan,
     deletePattern: (pattern) =>
       Effect.ensuring(
         l2.deletePattern(pattern),
         Effect.sync(() => coherence.forgetMatching(pattern.matches))
       ),
-    increment: (key, options) => write([key], () => l2.increment(key, options)),
-    run: (script, keys, args) => write(keys, () => l2.run(script, keys, args)),
+    increment: (key, options) => write([key], "keep", () => l2.increment(key, options)),
+    run: (script, keys, args) => write(keys, "keep", () => l2.run(script, keys, args)),
     changes: l2.changes,
     health: Effect.map(l2.health, (health) => ({
       ...health,

@@ -1,8 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type CacheBackend, Codec, KeyPattern } from "@tiercache/core"
+import { type CacheBackend, CacheError, Codec, KeyPattern, Script } from "@tiercache/core"
 import { Clock, Deferred, Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { find, get, makeFleet, peek, set, unavailable } from "./support.ts"
+
+/** Does nothing, to nothing. */
+const script = Script.make({
+  name: "nothing",
+  type: "nothing",
+  lua: "return 0",
+  args: (_: undefined) => [],
+  reply: () => 0,
+  reducer: () => 0
+})
 
 const statsOf = (backend: CacheBackend.CacheBackend["Service"]) => {
   const { coherence } = backend.stats()
@@ -146,6 +156,44 @@ describe("an own write", () => {
     })
   )
 
+  it.effect("whose key may not be deleted does not keep L1 from being used", () =>
+    Effect.gen(function* () {
+      const fleet = yield* makeFleet
+      const a = yield* fleet.join("a", {}, (l2) => ({
+        ...l2,
+        delete: () => unavailable,
+        deleteMany: () => Effect.fail(CacheError.make("deleteMany", "Refused", "no permission"))
+      }))
+      yield* Effect.flip(a.backend.delete("k"))
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual([statsOf(a.backend).state, statsOf(a.backend).unacknowledged], ["trusted", 0])
+    })
+  )
+
+  it.effect("that is not to be undone is left alone when its caller gives up", () =>
+    Effect.gen(function* () {
+      const fleet = yield* makeFleet
+      const never = { set: () => Effect.never, increment: () => Effect.never, expire: () => Effect.never }
+      const a = yield* fleet.join("a", {}, (l2) => ({ ...l2, ...never, run: () => Effect.never }))
+      const b = yield* fleet.join("b")
+      yield* set(b.backend, "claim", "theirs")
+      yield* b.backend.increment("counter", { by: 41, ttl: "1 hour" })
+      const attempts = [
+        set(a.backend, "claim", "mine", { only: "absent" }),
+        a.backend.increment("counter", { ttl: "1 hour" }),
+        a.backend.expire("claim", "1 minute"),
+        a.backend.run(script, ["claim"], undefined)
+      ]
+      for (const attempt of attempts) {
+        const fiber = yield* Effect.forkChild(attempt, { startImmediately: true })
+        yield* Fiber.interrupt(fiber)
+      }
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(yield* get(b.backend, "claim"), "theirs")
+      assert.strictEqual(yield* get(b.backend, "counter"), 41)
+    })
+  )
+
   it.effect("that was refused for its input leaves nothing to repeat", () =>
     Effect.gen(function* () {
       const fleet = yield* makeFleet
@@ -276,6 +324,21 @@ describe("trust", () => {
       fleet.bus.reconnect("a")
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual([...(yield* Fiber.join(seen))], ["trusted", "distrusted", "trusted"])
+    })
+  )
+
+  it.effect("tells its last state to those who are slow", () =>
+    Effect.gen(function* () {
+      const fleet = yield* makeFleet
+      const a = yield* fleet.join("a")
+      const seen: Array<string> = []
+      yield* a.states.pipe(
+        Stream.runForEach((state) => Effect.andThen(Effect.sync(() => seen.push(state)), Effect.sleep("10 seconds"))),
+        Effect.forkScoped({ startImmediately: true })
+      )
+      fleet.bus.disconnect("a")
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(seen, ["trusted", "distrusted"])
     })
   )
 

@@ -7,6 +7,7 @@ import { Effect } from "effect"
 import * as RedisAdmin from "./faults/RedisAdmin.ts"
 import * as SharedClock from "./faults/SharedClock.ts"
 import * as Stage from "./faults/Stage.ts"
+import { makeRandom } from "./faults/Workload.ts"
 
 /** Time in which caches warm up, and in which those that recovered show what they have. */
 const A_WHILE = "400 millis"
@@ -116,6 +117,54 @@ describe.each(Stage.SEEDS)("outages, seed %i", { concurrent: true, timeout: Stag
         during.filter((read) => read.op === "read" && read.tier === "l1"),
         []
       )
+    })
+  )
+
+  it.live(
+    "anything, at random",
+    Effect.fnUntraced(function* () {
+      const { all, judge, members, server } = yield* Stage.make({ names: ["a", "b", "c"], seed })
+      const random = makeRandom(seed)
+      const pick = <A>(items: ReadonlyArray<A>): A | undefined => items[Math.floor(random() * items.length)]
+      const pause = Effect.suspend(() => Effect.sleep(100 + random() * 900))
+      const during = (begin: Effect.Effect<void>, end: Effect.Effect<void>) =>
+        begin.pipe(Effect.andThen(pause), Effect.andThen(end))
+
+      const faultsOf = ({ bus, commands, ...process }: Stage.Member): ReadonlyArray<Effect.Effect<void>> => [
+        ...[bus, commands].flatMap((proxy) => [
+          proxy.cut,
+          during(Effect.andThen(proxy.refuse, proxy.cut), proxy.accept),
+          during(
+            proxy.delay(() => Math.floor(random() * 200)),
+            proxy.pass()
+          ),
+          during(proxy.stall("toServer"), proxy.pass()),
+          during(proxy.stall("toClient"), proxy.pass()),
+          during(proxy.drop(), proxy.pass()),
+          proxy.halfClose("toClient")
+        ]),
+        during(process.pause, process.resume),
+        during(server.pause, server.resume)
+      ]
+      const faults = members.flatMap(faultsOf)
+      const oneAfterTheOther = Effect.forever(
+        Effect.andThen(
+          Effect.suspend(() => pick(faults) ?? Effect.void),
+          pause
+        )
+      )
+
+      yield* all((member) => member.load())
+      yield* Effect.all([oneAfterTheOther, oneAfterTheOther], { concurrency: 2 }).pipe(
+        Effect.timeoutOption(Stage.outage(5000, 30_000))
+      )
+      yield* all(({ bus, commands, resume }) =>
+        Effect.all([resume, bus.pass(), bus.accept, commands.pass(), commands.accept])
+      )
+      yield* server.resume
+      yield* Stage.until(members, Stage.isTrusting)
+      yield* Effect.sleep(A_WHILE)
+      yield* judge()
     })
   )
 })

@@ -48,7 +48,7 @@ describe.each(Stage.SEEDS)("processes, seed %i", { concurrent: true, timeout: St
   it.live(
     "a writer that is killed at any moment leaves nothing behind",
     Effect.fnUntraced(function* () {
-      const waves = Stage.outage(2, 12)
+      const waves = Stage.outage(2, 8)
       const doomed = Array.from({ length: waves * 2 }, (_, index) => `doomed-${index}`)
       const keys = doomed.flatMap((name) => [`${name}:0`, `${name}:1`, `${name}:2`])
       const stage = yield* Stage.make({ names: ["reader-1", "reader-2"], keys, seed })

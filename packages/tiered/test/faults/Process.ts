@@ -69,8 +69,9 @@ export const make = Effect.fnUntraced(function* (name: string, wallClock?: strin
     }
   })
   child.on("error", ({ message }) => Deferred.doneUnsafe(ready, failure(message)))
-  child.on("exit", (code, signal) => {
-    const gone = failure(`worker ${name} ended with ${code ?? signal}`)
+  // not at its exit, which may be told before the last messages
+  child.on("disconnect", () => {
+    const gone = failure(`worker ${name} ended`)
     Deferred.doneUnsafe(ready, gone)
     for (const answer of answers.values()) answer(gone)
   })
@@ -106,12 +107,15 @@ const failure = (message: string) => Effect.fail(new ProcessError({ message }))
 
 const isGone = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
 
+/** Waits until a process has ended and its last message was read. */
 const gone = (child: ChildProcess) =>
   Effect.callback<void>((resume) => {
-    if (isGone(child)) return resume(Effect.void)
-    const onExit = () => resume(Effect.void)
-    child.once("exit", onExit)
-    return Effect.sync(() => child.off("exit", onExit))
+    const check = () => {
+      if (isGone(child) && !child.connected) resume(Effect.void)
+    }
+    child.on("exit", check).on("disconnect", check)
+    check()
+    return Effect.sync(() => child.off("exit", check).off("disconnect", check))
   })
 
 const kill = (child: ChildProcess) =>

@@ -14,7 +14,7 @@ const isFull = process.env.TIERCACHE_TEST_FULL === "1"
 export const SEEDS = isFull ? [1, 2, 3, 4] : [1]
 
 /** For a whole test: on a busy machine, its processes need seconds to start and to end. */
-export const PATIENCE_MILLIS = 120_000
+export const PATIENCE_MILLIS = isFull ? 300_000 : 120_000
 
 /** The length of an outage: as long as it takes to matter, or as long as it was asked for. */
 export const outage = (short: number, full: number): number => (isFull ? full : short)

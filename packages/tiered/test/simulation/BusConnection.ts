@@ -44,8 +44,9 @@ export class BusConnection implements Subscriber {
     }
   }
 
-  receive(item: BusItem): void {
-    this.items.push(item)
+  receive(item: BusItem, isAhead = false): void {
+    if (isAhead) this.items.unshift(item)
+    else this.items.push(item)
   }
 
   /** Subscribes. The process learns of it by the acknowledgement, which comes before all messages. */
@@ -75,7 +76,7 @@ export class BusConnection implements Subscriber {
 
   /** Nothing that is published from now on arrives. */
   sever(): boolean {
-    return this.server.subscribers.delete(this)
+    return this.server.unsubscribe(this)
   }
 
   /** The process sees that its connection was severed. What was under way is lost. */
@@ -87,7 +88,7 @@ export class BusConnection implements Subscriber {
 
   private disconnect(): void {
     const wasConnected = this.state === "connected"
-    this.server.subscribers.delete(this)
+    this.server.unsubscribe(this)
     this.state = "disconnected"
     this.items = []
     this.lastHeard = undefined

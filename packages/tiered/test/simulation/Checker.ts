@@ -23,6 +23,8 @@ export type Rule =
   | "converges"
   /** When all is quiet, nothing is left of what was there before a write that failed. */
   | "no old value after a failed write"
+  /** When all is quiet, nothing is there of which nobody knows whether it was stored. */
+  | "no value of a failed write"
   /** When all is quiet, every operation has ended, as one should. */
   | "settles"
   /** When all is quiet, nothing is left in the tables. */
@@ -174,20 +176,26 @@ const checkFinal = ({ got, key, origin, peeked }: Final, lives: Lives, endedAt: 
 }
 
 /** Those of processes that live: what a process knew of its failures dies with it. */
-const checkFailures = ({ endedAt, leftovers, operations }: History, lives: Lives): ReadonlyArray<Violation> => {
+const checkFailures = ({ changes, endedAt, leftovers, operations }: History, lives: Lives): ReadonlyArray<Violation> => {
   const living = new Set(leftovers.map(({ origin }) => origin))
-  return operations.flatMap(({ call, isSent, keys, kind, origin, outcome, startPosition }) => {
-    const isFailure = kind === "write" && isSent && (outcome === "failed" || outcome === "interrupted")
-    if (!isFailure || !living.has(origin)) return []
-    return keys.flatMap((key) => {
-      const value = lives.current(key, endedAt)
-      if (value === undefined || lives.of(value).from > startPosition) return []
-      return violation(
-        "no old value after a failed write",
-        `${origin} failed to ${showCall(call)}, and ${key} still is ${value}`
-      )
-    })
-  })
+  const writers = new Map(changes.flatMap(({ cause, operation, value }) => (cause === "set" ? [[value, operation]] : [])))
+  return operations
+    .filter((operation) => living.has(operation.origin) && isFailedWrite(operation))
+    .flatMap(({ call, id, keys, origin, startPosition }) =>
+      keys.flatMap((key) => {
+        const value = lives.current(key, endedAt)
+        if (value === undefined) return []
+        const message = `${origin} failed to ${showCall(call)}, and ${key} is ${value}`
+        if (lives.of(value).from <= startPosition) return violation("no old value after a failed write", message)
+        return writers.get(value) === id ? violation("no value of a failed write", message) : []
+      })
+    )
+}
+
+/** Whether a set or a delete, without a condition, has failed. Of others that fail nothing is promised. */
+const isFailedWrite = ({ call, isSent, kind, outcome }: Operation): boolean => {
+  if (kind !== "write" || !isSent || (outcome !== "failed" && outcome !== "interrupted")) return false
+  return call.call !== "expire" && !("options" in call && call.options.only !== undefined)
 }
 
 const checkSettled = ({ call, origin, outcome }: Operation): ReadonlyArray<Violation> =>

@@ -4,6 +4,7 @@
 import { CacheBackend, CacheError, type Entry, Ttl } from "@tiercache/core"
 import { Effect, Stream } from "effect"
 import type { CommandConnection } from "./CommandConnection.ts"
+import { COMMAND_MILLIS } from "./CommandConnection.ts"
 import type { Operation } from "./History.ts"
 import type { ModelRedis, Sender, Stored } from "./ModelRedis.ts"
 import type { VirtualTime } from "./VirtualTime.ts"
@@ -23,6 +24,8 @@ export interface Link {
 }
 
 export const make = ({ commands, current, offset, origin, server, time }: Link) => {
+  const announcesApart = server.fault === "announces apart"
+
   /** Runs a script or a command, and notes the position at which its keys were seen. */
   const run = <A>(isWrite: boolean, keys: ReadonlyArray<string>, execute: () => A) => {
     const owner = current()
@@ -33,9 +36,11 @@ export const make = ({ commands, current, offset, origin, server, time }: Link) 
     })
     return Effect.suspend(() => {
       if (owner !== undefined) owner.isSent = true
-      return request
+      return isWrite && announcesApart ? Effect.tap(request, announce) : request
     })
   }
+
+  const announce = commands.send(true, () => server.announceWithheld(origin))
 
   const sender = (writeId?: number): Sender => ({ origin, writeId, operation: current()?.id })
 
@@ -68,9 +73,9 @@ export const make = ({ commands, current, offset, origin, server, time }: Link) 
         })
     )
 
-  const entryOf = <A>({ deadline, version }: Stored, value: A): Entry.Entry<A> => {
-    const goneAfter = deadline + offset
-    return { value, freshUntil: goneAfter, goneAfter, version, tier: "l2" }
+  const entryOf = <A>(stored: Stored, value: A): Entry.Entry<A> => {
+    const goneAfter = server.deadlineOf(stored) + offset
+    return { value, freshUntil: goneAfter, goneAfter, version: stored.version, tier: "l2" }
   }
 
   const unsupported = Effect.fail(CacheError.make("model", "Unsupported", "no part of the model"))
@@ -80,6 +85,7 @@ export const make = ({ commands, current, offset, origin, server, time }: Link) 
     backend: CacheBackend.CacheBackend.of({
       name: "model",
       unsupported: new Set<CacheBackend.Feature>(["increment", "run", "changes"]),
+      lateMillis: COMMAND_MILLIS,
       peek: () => undefined,
       get: (key, codec) => Effect.map(read([key], codec.decode), ([entry]) => entry),
       getMany: (keys, codec) => read(keys, codec.decode),

@@ -41,7 +41,7 @@ export interface BusItem {
 /** A connection to the bus, as the server knows it. */
 export interface Subscriber {
   readonly origin: string
-  readonly receive: (item: BusItem) => void
+  readonly receive: (item: BusItem, isAhead?: boolean) => void
 }
 
 /** Who sent a script. */
@@ -58,6 +58,24 @@ export interface SetOptions {
   readonly push: boolean
 }
 
+/** What the protocol relies on and would not get: each of these has to be noticed. */
+export type Fault =
+  /** Writes are announced by a command of their own, later. */
+  | "announces apart"
+  /** Now and then a message is lost, and what follows it arrives. */
+  | "loses messages"
+  /** Heartbeats arrive before the messages that were published earlier. */
+  | "heartbeats overtake"
+  /** A subscription begins later than it is acknowledged. */
+  | "subscribes late"
+  /** Newer entries have lower versions. */
+  | "versions shrink"
+  /** Readers are not told when entries expire. */
+  | "hides deadlines"
+
+/** Of so many messages one is lost, if messages are lost. */
+const LOST = 5
+
 export class ModelRedis {
   readonly changes: Array<Change> = []
   readonly subscribers = new Set<Subscriber>()
@@ -65,10 +83,17 @@ export class ModelRedis {
   /** All keys that ever were. */
   private readonly known = new Set<string>()
   private readonly time: VirtualTime
+  readonly fault: Fault | undefined
+  /** Announcements that wait for a command of their own, by who wrote. */
+  private readonly withheld = new Map<string, Array<BusContent>>()
+  /** Those whose subscription is not in force yet: they miss a message. */
+  private readonly late = new Set<Subscriber>()
   private micros = 0
+  private published = 0
 
-  constructor(time: VirtualTime) {
+  constructor(time: VirtualTime, fault?: Fault) {
     this.time = time
+    this.fault = fault
   }
 
   get(key: string): Stored | undefined {
@@ -82,8 +107,7 @@ export class ModelRedis {
     const { deadline, only, push } = options
     const written = [...entries].filter(([key]) => only === undefined || this.entries.has(key) === (only === "present"))
     for (const [key, payload] of written) {
-      const version = Math.max(this.micros, (this.entries.get(key)?.version ?? -1) + 1)
-      this.entries.set(key, { payload, version, deadline })
+      this.entries.set(key, { payload, deadline, version: this.versionFor(key) })
       this.known.add(key)
       this.note(key, "set", sender.operation)
     }
@@ -130,13 +154,8 @@ export class ModelRedis {
       this.entries.delete(key)
       this.note(key, "delete", undefined)
     }
-    this.publish(
-      {
-        type: "announcement",
-        announcement: { kind: "flush", origin: "", writeId: undefined, keys: [], pushed: undefined }
-      },
-      () => true
-    )
+    const announcement = { kind: "flush", origin: "", writeId: undefined, keys: [], pushed: undefined } as const
+    this.publish({ type: "announcement", announcement })
   }
 
   keys(): ReadonlyArray<string> {
@@ -146,12 +165,30 @@ export class ModelRedis {
 
   heartbeat(origin: string, id: number): void {
     this.begin()
-    this.publish({ type: "heartbeat", id }, (subscriber) => subscriber.origin === origin)
+    for (const subscriber of this.subscribers) {
+      if (subscriber.origin === origin)
+        subscriber.receive(this.item({ type: "heartbeat", id }), this.fault === "heartbeats overtake")
+    }
   }
 
   subscribe(subscriber: Subscriber): void {
     subscriber.receive({ position: this.changes.length, content: { type: "subscribed" } })
-    this.subscribers.add(subscriber)
+    const subscribers = this.fault === "subscribes late" ? this.late : this.subscribers
+    subscribers.add(subscriber)
+  }
+
+  /** Whether there was a subscription. */
+  unsubscribe(subscriber: Subscriber): boolean {
+    this.late.delete(subscriber)
+    return this.subscribers.delete(subscriber)
+  }
+
+  /** Whether there was anything to announce yet. */
+  announceWithheld(origin: string): boolean {
+    const withheld = this.withheld.get(origin) ?? []
+    this.withheld.delete(origin)
+    for (const content of withheld) this.publish(content)
+    return withheld.length > 0
   }
 
   /** Memory is short: an entry goes, and nobody is told. What an L1 holds of it is still the last that was written. */
@@ -168,6 +205,10 @@ export class ModelRedis {
     for (const key of lost) this.note(key, "restart", undefined)
   }
 
+  deadlineOf({ deadline }: Stored): number {
+    return this.fault === "hides deadlines" ? Infinity : deadline
+  }
+
   /** What expired since the last script goes first. Two scripts take a microsecond at least. */
   private begin(): void {
     this.micros = Math.max(this.micros + 1, this.time.now * 1000)
@@ -176,6 +217,11 @@ export class ModelRedis {
       this.entries.delete(key)
       this.changes.push({ key, cause: "expiry", value: undefined, deadline, operation: undefined })
     }
+  }
+
+  private versionFor(key: string): number {
+    if (this.fault === "versions shrink") return Number.MAX_SAFE_INTEGER - this.micros
+    return Math.max(this.micros, (this.entries.get(key)?.version ?? -1) + 1)
   }
 
   private note(key: string, cause: Change["cause"], operation: number | undefined): void {
@@ -188,11 +234,19 @@ export class ModelRedis {
     if (keys.length === 0) return
     const { origin, writeId } = sender
     const pushed = push ? keys.flatMap((key) => this.entries.get(key) ?? []) : undefined
-    this.publish({ type: "announcement", announcement: { kind, origin, writeId, keys, pushed } }, () => true)
+    const content: BusContent = { type: "announcement", announcement: { kind, origin, writeId, keys, pushed } }
+    if (this.fault !== "announces apart") return this.publish(content)
+    this.withheld.set(origin, [...(this.withheld.get(origin) ?? []), content])
   }
 
-  private publish(content: BusContent, isFor: (subscriber: Subscriber) => boolean): void {
-    const item = { position: this.changes.length, content }
-    for (const subscriber of this.subscribers) if (isFor(subscriber)) subscriber.receive(item)
+  private publish(content: BusContent): void {
+    if (this.fault === "loses messages" && ++this.published % LOST === 0) return
+    for (const subscriber of this.subscribers) subscriber.receive(this.item(content))
+    for (const subscriber of this.late) this.subscribers.add(subscriber)
+    this.late.clear()
+  }
+
+  private item(content: BusContent): BusItem {
+    return { position: this.changes.length, content }
   }
 }

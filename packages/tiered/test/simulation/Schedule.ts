@@ -2,8 +2,7 @@
  * Random schedules, and the search for one that breaks a promise.
  */
 import fc from "fast-check"
-import type { Rules } from "../../src/internal/rules.ts"
-import * as Checker from "./Checker.ts"
+import type * as Checker from "./Checker.ts"
 import * as Simulation from "./Simulation.ts"
 import * as Step from "./Step.ts"
 
@@ -15,6 +14,15 @@ const moves = (process: number): Weighted => [
   [12, Step.serve(process)],
   [12, Step.reply(process)],
   [12, Step.hear(process)]
+]
+
+/** The most likely to get in each other's way. */
+const fewCalls = (process: number): Weighted => [
+  [6, Step.get(process, "a")],
+  [3, Step.getFresh(process, "a")],
+  [4, Step.set(process, "a")],
+  [4, Step.set(process, "a", { push: true })],
+  [2, Step.del(process, "a")]
 ]
 
 const calls = (process: number): Weighted => [
@@ -42,7 +50,7 @@ const calls = (process: number): Weighted => [
 const commandFaults = (process: number): Weighted => [
   [1, Step.timeOut(process)],
   [1, Step.interrupt(process)],
-  [1, Step.refuse(process)],
+  [3, Step.refuse(process)],
   [3, Step.cut(process)],
   [12, Step.reopen(process)],
   [6, Step.serveOrphan(process)]
@@ -65,10 +73,20 @@ const time: Weighted = [
   [1, Step.stall(110)]
 ]
 
+const muchTime: Weighted = [
+  [10, Step.advance(10)],
+  [10, Step.advance(25)],
+  [10, Step.advance(60)]
+]
+
+const losses: Weighted = [
+  [2, Step.evict("a")],
+  [1, Step.evict("b")],
+  [1, Step.flush]
+]
+
 const disasters: Weighted = [
   [1, Step.advance(450)],
-  [1, Step.evict("a")],
-  [1, Step.flush],
   [1, Step.restart]
 ]
 
@@ -78,15 +96,16 @@ interface Mix {
   readonly rest: ReadonlyArray<Weighted>
 }
 
-/** A schedule in which everything goes wrong gets nowhere, so each has its own share of it. */
+/** A schedule in which everything goes wrong gets nowhere, so each has its own share of that. */
 const mixes: ReadonlyArray<Mix> = [
-  { processes: 2, each: [moves, calls], rest: [] },
-  { processes: 2, each: [moves, calls], rest: [time] },
+  { processes: 2, each: [moves, fewCalls], rest: [] },
+  { processes: 2, each: [moves, fewCalls], rest: [muchTime] },
+  { processes: 2, each: [moves, calls], rest: [time, losses] },
   { processes: 2, each: [moves, calls, busFaults], rest: [time] },
-  { processes: 2, each: [moves, calls, commandFaults], rest: [] },
+  { processes: 2, each: [moves, fewCalls, commandFaults], rest: [] },
   { processes: 2, each: [moves, calls, commandFaults], rest: [time] },
   { processes: 3, each: [moves, calls, busFaults, commandFaults], rest: [time] },
-  { processes: 3, each: [moves, calls, busFaults, commandFaults, crashes], rest: [time, disasters] }
+  { processes: 3, each: [moves, calls, busFaults, commandFaults, crashes], rest: [time, losses, disasters] }
 ]
 
 const stepsOf = ({ each, processes, rest }: Mix): ReadonlyArray<Step.Step> => {
@@ -95,9 +114,9 @@ const stepsOf = ({ each, processes, rest }: Mix): ReadonlyArray<Step.Step> => {
   return weighted.flatMap(([weight, step]) => Array.from({ length: weight }, () => step))
 }
 
-const MAX_STEPS = Number(process.env.MAXS ?? 100)
+const MAX_STEPS = 100
 
-const schedules: fc.Arbitrary<readonly [processes: number, schedule: ReadonlyArray<Step.Step>]> = fc.noBias(
+const anySchedule: fc.Arbitrary<readonly [processes: number, schedule: ReadonlyArray<Step.Step>]> = fc.noBias(
   fc.oneof(
     ...mixes.map((mix) =>
       fc.tuple(
@@ -108,14 +127,10 @@ const schedules: fc.Arbitrary<readonly [processes: number, schedule: ReadonlyArr
   )
 )
 
-export interface SearchOptions {
+export interface SearchOptions extends Omit<Simulation.Setup, "processes"> {
   readonly schedules: number
-  readonly rules?: Rules | undefined
-  readonly serveStale?: "50 millis" | undefined
   /** Without one, another one each time. */
   readonly seed?: number | undefined
-  /** What counts as found: every violation, unless given. */
-  readonly rule?: Checker.Rule | undefined
 }
 
 /** A schedule that breaks a promise, as short as it could be made. */
@@ -129,29 +144,19 @@ export interface Finding {
 }
 
 /** Tries random schedules until one breaks a promise. */
-export const search = (options: SearchOptions): Finding | undefined => {
-  const { rule, rules, serveStale } = options
-  const runAndCheck = (processes: number, schedule: ReadonlyArray<Step.Step>) => {
-    const run = Simulation.run({ processes, rules, serveStale }, schedule)
-    const violations = Simulation.check(run, { serveStale })
-    return { run, violations: violations.filter((violation) => rule === undefined || violation.rule === rule) }
+export const search = ({ schedules, seed, ...setup }: SearchOptions): Finding | undefined => {
+  const attempt = (processes: number, schedule: ReadonlyArray<Step.Step>) => {
+    const run = Simulation.run({ ...setup, processes }, schedule)
+    return { run, violations: Simulation.check(run, setup) }
   }
   const property = fc.property(
-    schedules,
-    ([processes, schedule]) => runAndCheck(processes, schedule).violations.length === 0
+    anySchedule,
+    ([processes, schedule]) => attempt(processes, schedule).violations.length === 0
   )
-  const details = fc.check(property, {
-    numRuns: options.schedules,
-    ...(options.seed === undefined ? {} : { seed: options.seed })
-  })
+  const details = fc.check(property, { numRuns: schedules, ...(seed === undefined ? {} : { seed }) })
   if (!details.failed || details.counterexample === null) return undefined
   const [[processes, schedule]] = details.counterexample
-  const { run, violations } = runAndCheck(processes, schedule)
-  const seed = `seed ${details.seed}, path ${details.counterexamplePath}`
-  return {
-    schedule,
-    violations,
-    tried: details.numRuns,
-    report: [seed, Simulation.describe(run, violations)].join("\n")
-  }
+  const { run, violations } = attempt(processes, schedule)
+  const origin = `seed ${details.seed}, path ${details.counterexamplePath}, ${processes} processes`
+  return { schedule, violations, tried: details.numRuns, report: `${origin}\n${Simulation.describe(run, violations)}` }
 }

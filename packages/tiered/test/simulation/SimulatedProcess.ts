@@ -4,6 +4,7 @@
 import { CacheBackend, type CacheError, type Entry, Invalidation, LocalStore } from "@tiercache/core"
 import { LruStore } from "@tiercache/memory-backend"
 import { Cause, Clock, Context, Effect, Exit, type Fiber, Scheduler, Scope } from "effect"
+import type { Limits } from "../../src/Coherence.ts"
 import type { Rules } from "../../src/internal/rules.ts"
 import * as TieredBackend from "../../src/TieredBackend.ts"
 import { BusConnection } from "./BusConnection.ts"
@@ -20,6 +21,7 @@ export interface World {
   readonly time: VirtualTime
   readonly server: ModelRedis
   readonly rules: Rules
+  readonly limits: Limits
   readonly options: TieredBackend.Options
   readonly nextValue: () => number
   /** The number of the current step. */
@@ -48,7 +50,7 @@ export class SimulatedProcess {
   private starting: Operation | undefined
 
   constructor(origin: string, offset: number, world: World) {
-    const { options, rules, server, time } = world
+    const { limits, options, rules, server, time } = world
     this.origin = origin
     this.world = world
     this.commands = new CommandConnection(time)
@@ -57,7 +59,7 @@ export class SimulatedProcess {
     const link = { origin, server, commands: this.commands, time, offset, current: () => this.starting }
     const { backend, heartbeat } = ModelBackend.make(link)
     const made = this.runSync(
-      TieredBackend.makeWith(options, rules).pipe(
+      TieredBackend.makeWith(options, rules, limits).pipe(
         Effect.provideServiceEffect(LocalStore.LocalStore, LruStore.make({ maxEntries: L1_ENTRIES })),
         Effect.provideService(CacheBackend.CacheBackend, backend),
         Effect.provideService(Invalidation.Invalidation, this.bus.service(heartbeat)),

@@ -1,11 +1,12 @@
 /**
  * Runs a schedule: real tiered caches, a model of what is between them, and nothing that happens by itself.
  */
+import { type Limits, LIMITS } from "../../src/Coherence.ts"
 import * as Rules from "../../src/internal/rules.ts"
 import type { Options } from "../../src/TieredBackend.ts"
 import * as Checker from "./Checker.ts"
 import type { Final, History, Operation, Peek } from "./History.ts"
-import { ModelRedis, type Sender } from "./ModelRedis.ts"
+import { type Fault, ModelRedis, type Sender } from "./ModelRedis.ts"
 import { SimulatedProcess, type World } from "./SimulatedProcess.ts"
 import { show, showCall, type Step } from "./Step.ts"
 import { write } from "./Values.ts"
@@ -14,6 +15,8 @@ import { VirtualTime } from "./VirtualTime.ts"
 export interface Setup {
   readonly processes: number
   readonly rules?: Rules.Rules | undefined
+  readonly limits?: Limits | undefined
+  readonly fault?: Fault | undefined
   readonly serveStale?: "50 millis" | undefined
 }
 
@@ -74,7 +77,7 @@ const describeOperation = ({ call, endedAt, found, id, origin, outcome, position
 
 class Simulation {
   private readonly time = new VirtualTime()
-  private readonly server = new ModelRedis(this.time)
+  private readonly server: ModelRedis
   private readonly processes: Array<SimulatedProcess> = []
   private readonly gone: Array<SimulatedProcess> = []
   private readonly operations: Array<Operation> = []
@@ -84,7 +87,8 @@ class Simulation {
   private steps = 0
   private values = 0
 
-  constructor({ processes, rules, serveStale }: Setup) {
+  constructor({ fault, limits, processes, rules, serveStale }: Setup) {
+    this.server = new ModelRedis(this.time, fault)
     const options: Options = {
       staleness: `${BOUND_MILLIS} millis`,
       whileDistrusted: serveStale === undefined ? "l2" : { serveStale }
@@ -93,6 +97,7 @@ class Simulation {
       time: this.time,
       server: this.server,
       rules: rules ?? Rules.all,
+      limits: limits ?? LIMITS,
       options,
       nextValue: () => ++this.values,
       step: () => this.steps
