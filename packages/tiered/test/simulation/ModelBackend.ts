@@ -3,8 +3,7 @@
  */
 import { CacheBackend, CacheError, type Entry, Ttl } from "@tiercache/core"
 import { Effect, Stream } from "effect"
-import type { CommandConnection } from "./CommandConnection.ts"
-import { COMMAND_MILLIS } from "./CommandConnection.ts"
+import { COMMAND_MILLIS, type CommandConnection } from "./CommandConnection.ts"
 import type { Operation } from "./History.ts"
 import type { ModelRedis, Sender, Stored } from "./ModelRedis.ts"
 import type { VirtualTime } from "./VirtualTime.ts"
@@ -85,7 +84,8 @@ export const make = ({ commands, current, offset, origin, server, time }: Link) 
     backend: CacheBackend.CacheBackend.of({
       name: "model",
       unsupported: new Set<CacheBackend.Feature>(["increment", "run", "changes"]),
-      lateMillis: COMMAND_MILLIS,
+      // and one more, because here a request takes no time
+      lateMillis: COMMAND_MILLIS + 1,
       peek: () => undefined,
       get: (key, codec) => Effect.map(read([key], codec.decode), ([entry]) => entry),
       getMany: (keys, codec) => read(keys, codec.decode),
