@@ -32,7 +32,10 @@ export interface SetOptions {
   readonly ttl: Ttl.Input
   /** Write only where nothing is (`absent`), or only over an entry (`present`). */
   readonly only?: "absent" | "present" | undefined
-  /** Announces the value, not the key alone, so that those who hold the key need not read it. */
+  /**
+   * Announces the value, not the key alone, so that those who hold the key need not read it. A backend may announce large values
+   * by their key alone.
+   */
   readonly push?: boolean | undefined
   /** Told to the listeners of the bus, see `Invalidation.Message`. */
   readonly writeId?: number | undefined

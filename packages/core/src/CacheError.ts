@@ -10,7 +10,8 @@ import { Effect, Schema } from "effect"
  *
  * - `Unavailable`: the store cannot be reached, or refused the command (port refused, connection lost, wrong password).
  * - `Timeout`: the store did not answer within the deadline; a write may or may not have happened.
- * - `Refused`: the store answered that it does not do it: missing rights, no memory left, a command that it does not know.
+ * - `Refused`: the store answered that it does not do it: missing rights, no memory left, a command that it does not know. Of an
+ *   operation on many keys, a part may be done.
  * - `Encode`: the value cannot be stored (a function, a symbol, a cycle, a value its schema refuses).
  * - `Decode`: an answer of the store has a form that no version of tiercache writes.
  * - `WrongType`: the key holds something else (a lock, a counter's text, a Redis list).

@@ -87,7 +87,12 @@ describe("Envelope", () => {
     fc.assert(
       fc.property(envelope, envelope, (one, other) => {
         const bytes = Envelope.encode(one)
-        Envelope.encode(other).copy(bytes, Envelope.DEADLINES_OFFSET, Envelope.DEADLINES_OFFSET, Envelope.VERSION_OFFSET)
+        Envelope.encode(other).copy(
+          bytes,
+          Envelope.DEADLINES_OFFSET,
+          Envelope.DEADLINES_OFFSET,
+          Envelope.VERSION_OFFSET
+        )
         const { freshUntil, goneAfter } = other
         assert.deepStrictEqual(bytes, Envelope.encode({ ...one, freshUntil, goneAfter }))
       }),

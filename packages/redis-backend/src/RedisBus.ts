@@ -5,7 +5,7 @@
  *
  * Messages are published by the scripts that write, on the connection for commands; this is the receiving end, with a
  * connection of its own that is made when the first listener comes. Redis does not repeat what a subscriber missed, so
- * listeners are told when the connection was interrupted. Heartbeats go the same way.
+ * listeners are told when the connection was interrupted. Heartbeats go the same way, by a script that a replica refuses.
  *
  * With a tracked prefix there is a second connection, on which Redis tells what anybody wrote below it (`internal/tracking`). Both
  * have to be connected for the bus to be, and a heartbeat is heard when it has come over both.
@@ -17,6 +17,8 @@ import { Effect, Scope } from "effect"
 import * as BusMessage from "./BusMessage.ts"
 import { BusConnection, type Handlers, type Status } from "./internal/BusConnection.ts"
 import * as tracking from "./internal/tracking.ts"
+import * as deadlines from "./internal/deadlines.ts"
+import * as scripts from "./internal/scripts.ts"
 import type * as RedisClock from "./RedisClock.ts"
 import type * as RedisConnection from "./RedisConnection.ts"
 
@@ -62,11 +64,16 @@ export const make = Effect.fnUntraced(function* (
   const onConnected = () => {
     if (isConnected()) tell((listener) => listener.onConnected())
   }
-  const onDisconnected = () => tell((listener) => listener.onDisconnected())
 
   /** The last heartbeat that each connection brought: what all have brought is heard. */
   const heard: Array<number> = []
+  const onDisconnected = () => {
+    heard.fill(0)
+    tell((listener) => listener.onDisconnected())
+  }
   const onHeartbeat = (index: number, id: number) => {
+    // a connection brings data before all is subscribed, and after it was given up; then a heartbeat proves nothing
+    if (!isConnected()) return
     const before = Math.min(...heard)
     heard[index] = id
     const after = Math.min(...heard)
@@ -81,11 +88,7 @@ export const make = Effect.fnUntraced(function* (
       kind,
       keys,
       writeId: writeId === 0 ? undefined : writeId,
-      pushed: pushed?.map((entry) => ({
-        ...entry,
-        freshUntil: clock.toMonotonic(entry.freshUntil),
-        goneAfter: clock.toMonotonic(entry.goneAfter)
-      })),
+      pushed: pushed?.map((entry) => ({ ...entry, ...deadlines.toMonotonic(clock, entry) })),
       ageMillis: Number.isNaN(sentAt) ? undefined : clock.toRedis(now()) - sentAt
     }
     for (const { changesOnly, listener } of subscriptions) if (isChange || !changesOnly) listener.onMessage(message)
@@ -149,7 +152,18 @@ export const make = Effect.fnUntraced(function* (
       origin,
       subscribe: (listener) => subscribe(listener, false),
       heartbeat: (id) =>
-        Effect.asVoid(connection.command("heartbeat", (client) => client.publish(heartbeatChannel, String(id)))),
+        Effect.suspend(() =>
+          Effect.asVoid(
+            scripts.run(
+              connection,
+              connection.deadline(),
+              "heartbeat",
+              scripts.heartbeat,
+              [heartbeatChannel],
+              [heartbeatChannel, id]
+            )
+          )
+        ),
       reconnect: Effect.sync(() => {
         for (const bus of connections) bus.drop("it brought nothing, and is replaced")
       })

@@ -8,7 +8,7 @@
  */
 import type { Writable } from "node:stream"
 import type { ConnectionOptions } from "node:tls"
-import { CacheError, type Ttl } from "@tiercache/core"
+import { CacheError, MonotonicClock, type Ttl } from "@tiercache/core"
 import { Deferred, Effect, type Scope } from "effect"
 import { Redis } from "ioredis"
 import * as redisError from "./internal/redisError.ts"
@@ -55,10 +55,18 @@ export interface RedisConnection {
   readonly status: () => Status
   /** Why there is no connection, as far as it is known. */
   readonly problem: () => string | undefined
-  /** Runs a command, or several; settles within the deadline. */
+  /** Runs one command, or several at the same time; settles within `commandMillis`. */
   readonly command: <A>(
     operation: string,
     send: (client: Redis) => Promise<A>
+  ) => Effect.Effect<A, CacheError.CacheError>
+  /** When an operation that begins now has to settle, in milliseconds of the monotonic clock. */
+  readonly deadline: () => number
+  /** Ends with `Timeout` at a deadline. For what is tried again: a first command ends by itself. */
+  readonly before: <A>(
+    deadline: number,
+    operation: string,
+    effect: Effect.Effect<A, CacheError.CacheError>
   ) => Effect.Effect<A, CacheError.CacheError>
   /** Repeats a preparation that failed, without which a connection lets no command through. */
   readonly prepareAgain: () => void
@@ -79,6 +87,7 @@ const DEFAULT_CONNECT_TIMEOUT = "2 seconds"
  */
 export const make = Effect.fnUntraced(function* (options: Options, prepare: (client: Redis) => Promise<void>) {
   const plan = yield* CacheError.attempt(() => planOf(options))
+  const now = yield* MonotonicClock.now
   const attempted = Deferred.makeUnsafe<void>()
   const gate = yield* Effect.acquireRelease(
     Effect.sync(() => new Gate(plan.open(), prepare, () => Deferred.doneUnsafe(attempted, Effect.void))),
@@ -91,6 +100,9 @@ export const make = Effect.fnUntraced(function* (options: Options, prepare: (cli
     status: () => gate.status(),
     problem: () => gate.problem,
     command: (operation, send) => plan.deadline(operation, gate.run(operation, plan.endpoint, send)),
+    deadline: () => now() + plan.commandMillis,
+    before: (deadline, operation, effect) =>
+      Effect.suspend(() => within(deadline - now(), operation, plan.endpoint, effect)),
     prepareAgain: () => gate.prepareAgain(),
     makeBusClient: Effect.acquireRelease(Effect.sync(plan.openBus), (client) => Effect.sync(() => client.disconnect()))
   }
@@ -166,13 +178,18 @@ const planOfClient = ({ busUrl, client }: ClientOptions, timeouts: redisOptions.
         bus === undefined ? client.duplicate({ ...failFast, ...BUS_PROTOCOL }) : new Redis({ ...bus, ...BUS_PROTOCOL })
       ),
     // a client of the user may have no time-out of its own
-    deadline: (operation, effect) =>
-      Effect.timeoutOrElse(effect, {
-        duration: timeouts.commandMillis,
-        orElse: () =>
-          Effect.fail(redisError.toCacheError(operation, endpoint, new Error("Command timed out"), undefined))
-      })
+    deadline: (operation, effect) => within(timeouts.commandMillis, operation, endpoint, effect)
   }
+}
+
+const within = <A>(
+  millis: number,
+  operation: string,
+  endpoint: string,
+  effect: Effect.Effect<A, CacheError.CacheError>
+): Effect.Effect<A, CacheError.CacheError> => {
+  const timedOut = Effect.suspend(() => Effect.fail(redisError.timedOut(operation, endpoint)))
+  return millis > 0 ? Effect.timeoutOrElse(effect, { duration: millis, orElse: () => timedOut }) : timedOut
 }
 
 const invalid = (problem: string) => CacheError.make("connect", "InvalidOption", problem)

@@ -15,12 +15,14 @@ const UNKNOWN: BusMessage.BusMessage = {
 
 const key = fc.string({ unit: "binary" })
 const millis = fc.integer({ min: 0, max: 2 ** 48 - 1 })
-const envelope = fc.record({
-  freshUntil: millis,
-  goneAfter: millis,
-  version: fc.maxSafeNat(),
-  payload: fc.uint8Array().map((bytes) => Buffer.from(bytes))
-})
+const envelope = fc
+  .record({
+    goneAfter: millis,
+    grace: millis,
+    version: fc.maxSafeNat(),
+    payload: fc.uint8Array().map((bytes) => Buffer.from(bytes))
+  })
+  .map(({ grace, ...rest }) => ({ ...rest, freshUntil: Math.max(0, rest.goneAfter - grace) }))
 const head = (kind: BusMessage.Kind, writeId = 0, sentAt = 1_754_000_000_123) => {
   const origin = BusMessage.makeOrigin()
   return { origin, header: BusMessage.header(kind, origin, writeId, sentAt) }

@@ -5,7 +5,8 @@ import { BusMessage, RedisBackend } from "@tiercache/redis-backend"
 import { Context, Effect, Stream } from "effect"
 import { eventually, LONG, makeClient, PATIENT, reasonOf, set, uniqueKey } from "./support.ts"
 
-type Event = Invalidation.Message | "connected" | "disconnected"
+/** A number is a heartbeat. */
+type Event = Invalidation.Message | number | "connected" | "disconnected"
 
 /** A backend and everything that its bus tells. */
 const makeListening = Effect.fnUntraced(function* (options: RedisBackend.Options) {
@@ -20,6 +21,7 @@ const listen = Effect.fnUntraced(function* (bus: Invalidation.Invalidation["Serv
   const events: Array<Event> = []
   yield* bus.subscribe({
     onMessage: (message) => events.push(message),
+    onHeartbeat: (id) => events.push(id),
     onConnected: () => events.push("connected"),
     onDisconnected: () => events.push("disconnected")
   })
@@ -247,10 +249,153 @@ layer(RedisServer.layer(), { excludeTestServices: true })("RedisBus", (it) => {
       const { backend, events, hears } = yield* makeListening({ url: `redis://deaf:pw@${host}` })
       yield* eventually(Effect.map(backend.health, ({ details }) => String(details["bus_problem"]).includes("NOPERM")))
       // what cannot be announced fails
-      assert.strictEqual(yield* reasonOf(set(backend, uniqueKey("a"), 1)), "Unavailable")
+      assert.strictEqual(yield* reasonOf(set(backend, uniqueKey("a"), 1)), "Refused")
       assert.deepStrictEqual(events, [])
       yield* Effect.promise(() => admin.acl("SETUSER", "deaf", "&tiercache:*"))
       yield* hears(isConnected)
+    })
+  )
+
+  it.effect("pushes no more at once than every subscriber can take, and announces the other keys alone", () =>
+    Effect.gen(function* () {
+      const { url } = yield* RedisServer.make()
+      const admin = yield* makeClient(url)
+      yield* Effect.promise(() => admin.config("SET", "client-output-buffer-limit", "pubsub 8mb 8mb 60"))
+      const { backend, events, hears } = yield* makeListening({ url })
+      yield* hears(isConnected)
+      const value = new Uint8Array(100_000)
+      const entries = Array.from({ length: 200 }, (_, index) => [`k${index}`, value] as const)
+      assert.strictEqual(yield* backend.setMany(entries, Codec.msgpack, { ...LONG, push: true, writeId: 7 }), 200)
+      const heard = () => events.flatMap((event) => (typeof event === "object" ? [event] : []))
+      yield* hears(() => heard().flatMap(({ keys }) => keys).length === 200)
+      assert.deepStrictEqual(
+        heard()
+          .flatMap(({ keys }) => keys)
+          .toSorted(),
+        entries.map(([key]) => key).toSorted()
+      )
+      assert.isFalse(events.includes("disconnected"))
+      assert.isAbove(heard().filter(({ pushed }) => pushed !== undefined).length, 0)
+      for (const { kind, pushed = [], writeId } of heard()) {
+        assert.deepStrictEqual([kind, writeId], ["set", 7])
+        assert.isBelow(
+          pushed.map(({ payload }) => payload.length).reduce((sum, length) => sum + length, 0),
+          256 * 1024
+        )
+      }
+      const small = ["a", "b"].map((key) => [key, key] as const)
+      yield* backend.setMany(small, Codec.msgpack, { ...LONG, push: true })
+      yield* hears(mentions("b"))
+      assert.strictEqual(heard().at(-1)?.pushed?.length, 2)
+    })
+  )
+
+  it.effect("brings no heartbeat from a server that takes no writes", () =>
+    Effect.gen(function* () {
+      const { url } = yield* RedisServer.make()
+      const admin = yield* makeClient(url)
+      const { bus, events, hears } = yield* makeListening({ url })
+      yield* hears(isConnected)
+      yield* bus.heartbeat(1)
+      yield* hears((events) => events.includes(1))
+      // it keeps its clients
+      yield* Effect.promise(() => admin.replicaof("127.0.0.1", 1))
+      let id = 1
+      const beat = Effect.suspend(() => bus.heartbeat(++id))
+      // refused again and again, whatever connections are made meanwhile
+      for (let refusals = 0; refusals < 3; refusals++) {
+        yield* eventually(Effect.map(Effect.flip(beat), ({ message }) => message.includes("READONLY")))
+      }
+      const key = uniqueKey("published on the replica")
+      const bytes = BusMessage.encode(BusMessage.header("set", BusMessage.makeOrigin(), 0, 0), [key])
+      yield* eventually(
+        Effect.map(
+          Effect.promise(() => admin.publish("tiercache:1:db0", bytes)),
+          () => mentions(key)(events)
+        )
+      )
+      assert.deepStrictEqual(
+        events.filter((event) => typeof event === "number"),
+        [1]
+      )
+      yield* Effect.promise(() => admin.replicaof("NO", "ONE"))
+      yield* eventually(Effect.map(Effect.ignore(beat), () => events.includes(id)))
+    })
+  )
+
+  it.effect("brings heartbeats when the memory is full", () =>
+    Effect.gen(function* () {
+      const { url } = yield* RedisServer.make({ args: ["--maxmemory", "1"] })
+      const { bus, hears } = yield* makeListening({ url })
+      yield* hears(isConnected)
+      yield* bus.heartbeat(1)
+      yield* hears((events) => events.includes(1))
+    })
+  )
+
+  it.effect("brings heartbeats while it is connected only", () =>
+    Effect.gen(function* () {
+      const { url } = yield* RedisServer.RedisServer
+      const admin = yield* makeClient(url)
+      const flooding = yield* makeClient(url)
+      const channel = "flooded"
+      const { bus, events, hears } = yield* makeListening({ url, channel })
+      yield* hears(isConnected)
+      const [heartbeats] = yield* Effect.promise(() => admin.pubsub("CHANNELS", `${channel}:heartbeat:*`))
+      let id = 0
+      const flood = Effect.promise(() => {
+        const batch = flooding.pipeline()
+        for (let index = 0; index < 50; index++) batch.publish(String(heartbeats), String(++id))
+        return batch.exec()
+      })
+      yield* Effect.forkScoped(Effect.forever(flood))
+      for (let round = 1; round <= 20; round++) {
+        const start = events.length
+        yield* hears((events) => events.length > start + 50)
+        yield* round % 2 === 0 ? bus.reconnect : Effect.promise(() => admin.call("CLIENT", "KILL", "TYPE", "pubsub"))
+        yield* hears((events) => events.filter((event) => event === "disconnected").length === round)
+        yield* hears(isConnected)
+      }
+      let connected = false
+      for (const event of events) {
+        if (typeof event === "string") connected = event === "connected"
+        else assert.isTrue(connected)
+      }
+    })
+  )
+
+  it.effect("with a tracked prefix waits on one connection for the right to track", () =>
+    Effect.gen(function* () {
+      for (const [command, missing, right] of [
+        ["client\\|tracking", ["&*", "-client|tracking"], "+client|tracking"],
+        ["subscribe", ["&tiercache:*"], "&__redis__:invalidate"]
+      ] as const) {
+        const { port, url } = yield* RedisServer.make()
+        const admin = yield* makeClient(url)
+        const count = (section: string, field: string) =>
+          Effect.map(
+            Effect.promise(() => admin.info(section)),
+            (info) => Number(new RegExp(`${field}(\\d+)`).exec(info)?.[1] ?? 0)
+          )
+        const connections = count("stats", "total_connections_received:")
+        const refusals = count("commandstats", `cmdstat_${command}:.*rejected_calls=`)
+        yield* Effect.promise(() => admin.acl("SETUSER", "u", "on", ">pw", "~*", "resetchannels", "+@all", ...missing))
+        const prefix = uniqueKey("tracked")
+        const { backend, events, hears } = yield* makeListening({
+          url: `redis://u:pw@127.0.0.1:${port}`,
+          trackedPrefix: prefix
+        })
+        yield* eventually(Effect.map(refusals, (count) => count >= 3))
+        assert.include(String((yield* backend.health).details["bus_problem"]), "NOPERM")
+        // ours, that for commands, and two of the bus
+        assert.strictEqual(yield* connections, 4)
+        assert.deepStrictEqual(events, [])
+        yield* Effect.promise(() => admin.acl("SETUSER", "u", right))
+        yield* hears(isConnected)
+        yield* Effect.promise(() => admin.set(`${prefix}:by another`, 1))
+        yield* hears(mentions(`${prefix}:by another`))
+        assert.strictEqual(yield* connections, 4)
+      }
     })
   )
 

@@ -3,7 +3,7 @@ import { CacheBackend, type CacheError, Invalidation } from "@tiercache/core"
 import { RedisServer, TcpProxy } from "@tiercache/core/testing"
 import { RedisBackend } from "@tiercache/redis-backend"
 import { Context, Effect, Result } from "effect"
-import { eventually, get, LONG, makeBackend, reasonOf, set, uniqueKey } from "./support.ts"
+import { eventually, get, LONG, makeBackend, makeClient, reasonOf, set, uniqueKey } from "./support.ts"
 
 type Backend = CacheBackend.CacheBackend["Service"]
 
@@ -58,6 +58,24 @@ layer(RedisServer.layer(), { excludeTestServices: true })("over a network that",
       yield* assertFails(backend.has("a"))
       yield* proxy.pass()
       yield* eventually(works(backend))
+    })
+  )
+
+  it.effect("is slow, an operation gets no more time because it has to be sent again", () =>
+    Effect.gen(function* () {
+      const { url } = yield* RedisServer.RedisServer
+      const admin = yield* makeClient(url)
+      // a round trip takes 300 ms, two take longer than an operation may
+      const { backend, proxy } = yield* setup({ commandTimeout: "450 millis" })
+      const key = uniqueKey("a")
+      yield* set(backend, key, "kept")
+      yield* proxy.delay("150 millis")
+      yield* eventually(Effect.map(Effect.result(backend.has(key)), Result.isSuccess))
+      yield* Effect.promise(() => admin.script("FLUSH"))
+      assert.strictEqual(yield* reasonOf(set(backend, key, "late")), "Timeout")
+      yield* proxy.pass()
+      yield* eventually(works(backend))
+      assert.strictEqual(yield* get(backend, key), "kept")
     })
   )
 

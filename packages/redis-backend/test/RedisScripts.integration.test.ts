@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
-import { CacheBackend, CacheError, Script } from "@tiercache/core"
+import { CacheBackend, CacheError, Codec, Envelope, Script } from "@tiercache/core"
 import { RedisServer } from "@tiercache/core/testing"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Stream } from "effect"
 import { backendLayer, eventually, get, LONG, makeBackend, makeClient, reasonOf, set, uniqueKey } from "./support.ts"
 
 const withServer = backendLayer().pipe(Layer.provideMerge(RedisServer.layer()))
@@ -55,6 +55,73 @@ layer(withServer, { excludeTestServices: true })("scripts", (it) => {
     })
   )
 
+  it.effect("that Redis refuses midway announce what they did", () =>
+    Effect.gen(function* () {
+      const backend = yield* CacheBackend.CacheBackend
+      const { url } = yield* RedisServer.RedisServer
+      const admin = yield* makeClient(url)
+      const [first, refused, last] = [uniqueKey("mine:1"), uniqueKey("theirs"), uniqueKey("mine:2")]
+      const end = uniqueKey("end")
+      yield* Effect.promise(() =>
+        // may name any key to a script, and write some
+        admin.acl("SETUSER", "some", "on", ">pw", "~*:mine:*", "&*", "+@all", "(~* +evalsha +eval)")
+      )
+      const limited = yield* makeBackend({ url: `redis://some:pw@${new URL(url).host}` })
+      const changes: Array<string> = []
+      yield* Effect.forkScoped(
+        Stream.runForEach(backend.changes, ({ keys, kind }) =>
+          Effect.sync(() => changes.push(...keys.map((key) => `${kind} ${key}`)))
+        ),
+        { startImmediately: true }
+      )
+      yield* eventually(Effect.map(set(backend, end, 1), () => changes.length > 0))
+      const entries = [first, refused, last].map((key) => [key, 1] as const)
+      for (const push of [false, true]) {
+        const write = limited.setMany(entries, Codec.msgpack, { ...LONG, push })
+        assert.strictEqual(yield* reasonOf(write), "Refused")
+        assert.strictEqual(yield* get(backend, first), 1)
+        assert.isFalse(yield* backend.has(refused))
+        assert.isFalse(yield* backend.has(last))
+      }
+      yield* set(backend, refused, 1)
+      yield* set(backend, last, 1)
+      assert.strictEqual(yield* reasonOf(limited.deleteMany([first, refused, last])), "Refused")
+      assert.isUndefined(yield* get(backend, first))
+      assert.strictEqual(yield* get(backend, refused), 1)
+      assert.isUndefined(yield* get(backend, last))
+      yield* backend.delete(end)
+      yield* eventually(Effect.sync(() => changes.includes(`delete ${end}`)))
+      assert.deepStrictEqual(
+        changes.filter((change) => !change.endsWith(end)),
+        [`set ${first}`, `set ${first}`, `set ${refused}`, `set ${last}`, `delete ${first}`, `delete ${last}`]
+      )
+    })
+  )
+
+  it.effect("take no version from what is no entry, nor one after which there is none", () =>
+    Effect.gen(function* () {
+      const backend = yield* CacheBackend.CacheBackend
+      const client = yield* makeClient((yield* RedisServer.RedisServer).url)
+      const stored = (version: number) =>
+        Envelope.encode({ freshUntil: 0, goneAfter: 0, version, payload: Codec.msgpack.encode(1, "") })
+      const [otherLayout, otherFlags] = [stored(2 ** 52), stored(2 ** 52)]
+      otherLayout[1] = 2
+      otherFlags[2] = 1
+      const key = uniqueKey("poisoned")
+      for (const bytes of [stored(2 ** 54), stored(Number.MAX_SAFE_INTEGER), otherLayout, otherFlags]) {
+        yield* Effect.promise(() => client.set(key, bytes))
+        yield* set(backend, key, "readable")
+        const entry = yield* backend.get(key, Codec.msgpack)
+        assert.strictEqual(entry?.value, "readable")
+        // the time in microseconds is below 2^52 until 2112
+        assert.isBelow(entry?.version ?? Infinity, 2 ** 52)
+      }
+      yield* Effect.promise(() => client.set(key, stored(Number.MAX_SAFE_INTEGER - 1)))
+      yield* set(backend, key, 1)
+      assert.strictEqual((yield* backend.get(key, Codec.msgpack))?.version, Number.MAX_SAFE_INTEGER)
+    })
+  )
+
   it.effect("get keys, then arguments, then the place for a clock", () =>
     Effect.gen(function* () {
       const { url } = yield* RedisServer.RedisServer
@@ -90,7 +157,7 @@ layer(withServer, { excludeTestServices: true })("scripts", (it) => {
         "this is no Lua"
       ]) {
         const error = yield* Effect.flip(backend.run(luaOnly(lua), [secret], [secret]))
-        assert.strictEqual(error.reason, "Unavailable")
+        assert.strictEqual(error.reason, "Refused")
         assert.notInclude(JSON.stringify(error) + String(error.stack), secret)
       }
     })

@@ -18,14 +18,21 @@ export interface Options extends Cache.Options, TieredBackend.Options {
 }
 
 /** Reads what L1 holds without a round trip; the writes of other processes correct L1 over Redis pub/sub. */
-export const layer = (options: Options): Layer.Layer<Cache.Cache | CacheBackend.CacheBackend | TieredBackend.TrustStates, CacheError.CacheError> =>
+export const layer = (
+  options: Options
+): Layer.Layer<Cache.Cache | CacheBackend.CacheBackend | TieredBackend.TrustStates, CacheError.CacheError> =>
   Cache.layer(options).pipe(
     Layer.provideMerge(TieredBackend.layer(options)),
     Layer.provide(Layer.merge(redisLayer(options), LruStore.layer(options.l1)))
   )
 
 const redisLayer = (options: Options) =>
-  Layer.unwrap(Effect.map(CacheError.attempt(() => redisOptions(options)), RedisBackend.layer))
+  Layer.unwrap(
+    Effect.map(
+      CacheError.attempt(() => redisOptions(options)),
+      RedisBackend.layer
+    )
+  )
 
 const redisOptions = ({ foreignWriters, prefix, redis }: Options): RedisBackend.Options =>
   foreignWriters === true

@@ -5,7 +5,9 @@ const root = new URL("../../../", import.meta.url)
 const read = (path: string) => readFileSync(new URL(path, root), "utf8")
 
 /** `File.test.ts`: title, as the tables of the documentation name tests. */
-const named = [...read("docs/coherence.md").matchAll(/`([\w.]+\.test\.ts)`(?: in \[([\w/]+)\]\([^)]*\))?(?:: ([^|;]+))?/g)]
+const named = [
+  ...read("docs/coherence.md").matchAll(/`([\w.]+\.test\.ts)`(?: in \[([\w/]+)\]\([^)]*\))?(?:: ([^|;]+))?/g)
+]
 
 describe("docs/coherence.md", () => {
   it("names tests", () => {

@@ -100,7 +100,10 @@ const REPEATED_AT_ONCE = 500
 const UNHEARD_UNTIL_RECONNECT = 4 * HEARTBEATS_PER_BOUND
 
 /** Listens, and sends heartbeats, until the scope closes. */
-export const make = Effect.fnUntraced(function* ({ bus, l2, local, now }: Parts, { boundMillis, limits, rules }: Options) {
+export const make = Effect.fnUntraced(function* (
+  { bus, l2, local, now }: Parts,
+  { boundMillis, limits, rules }: Options
+) {
   const trust = Trust.make(now, rules.trustLease ? boundMillis : Infinity)
   const tokens = FillTokens.make(limits.tokens, () => beginEpoch("overflow"))
   const ownWrites = OwnWrites.make(limits.ownWrites)

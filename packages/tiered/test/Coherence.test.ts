@@ -333,7 +333,12 @@ describe("trust", () => {
       const a = yield* fleet.join("a")
       const seen: Array<string> = []
       yield* a.states.pipe(
-        Stream.runForEach((state) => Effect.andThen(Effect.sync(() => seen.push(state)), Effect.sleep("10 seconds"))),
+        Stream.runForEach((state) =>
+          Effect.andThen(
+            Effect.sync(() => seen.push(state)),
+            Effect.sleep("10 seconds")
+          )
+        ),
         Effect.forkScoped({ startImmediately: true })
       )
       fleet.bus.disconnect("a")

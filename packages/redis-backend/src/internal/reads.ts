@@ -5,6 +5,7 @@ import { type CacheBackend, type Codec, type Entry, Envelope, type MonotonicCloc
 import { Duration, Effect } from "effect"
 import type * as RedisClock from "../RedisClock.ts"
 import type * as RedisConnection from "../RedisConnection.ts"
+import * as deadlines from "./deadlines.ts"
 import { groups } from "./groups.ts"
 
 type Service = CacheBackend.CacheBackend["Service"]
@@ -32,10 +33,9 @@ export const make = ({ clock, connection, maxKeysPerCommand, now }: Dependencies
     if (bytes === null || bytes === undefined) return undefined
     const envelope = Envelope.decode(bytes)
     if (envelope === undefined) return void unreadable++
-    const goneAfter = clock.toMonotonic(envelope.goneAfter)
+    const { freshUntil, goneAfter } = deadlines.toMonotonic(clock, envelope)
     // Redis counts from when the command arrived, so it may still have what is gone
     if (goneAfter <= now()) return undefined
-    const freshUntil = goneAfter - (envelope.goneAfter - envelope.freshUntil)
     try {
       return {
         value: codec.decode(envelope.payload, key),

@@ -25,6 +25,19 @@ const MEANINGS: Readonly<Record<string, string>> = {
   NOSCRIPT: "the script is unknown"
 }
 
+/** What goes away by waiting, or by a new connection; the same command will be refused again for all else. */
+const PASSING = new Set([
+  "NOAUTH",
+  "WRONGPASS",
+  "LOADING",
+  "READONLY",
+  "NOREPLICAS",
+  "MASTERDOWN",
+  "CLUSTERDOWN",
+  "TRYAGAIN",
+  "BUSY"
+])
+
 /** ioredis' own words for "there is no connection to send this on". */
 const NOT_CONNECTED =
   /^(Connection is closed|Stream isn't writeable|Reached the max retries|Command aborted due to connection close)/
@@ -43,15 +56,18 @@ export const toCacheError = (
   connectionProblem: string | undefined
 ): CacheError.CacheError => {
   if (CacheError.isCacheError(error)) return error
-  if (messageOf(error) === "Command timed out") {
-    return CacheError.make(operation, "Timeout", `Redis at ${endpoint} did not answer in time`)
-  }
+  if (messageOf(error) === "Command timed out") return timedOut(operation, endpoint)
   if (isReply(error) && replyCode(error) === "WRONGTYPE") {
     return CacheError.make(operation, "WrongType", "the key holds another type of value")
   }
   if (isConnectionLoss(error)) return notConnected(operation, endpoint, connectionProblem)
-  return CacheError.make(operation, "Unavailable", `Redis at ${endpoint}: ${describe(error)}`)
+  const isRefused = isReply(error) && !PASSING.has(replyCode(error))
+  return CacheError.make(operation, isRefused ? "Refused" : "Unavailable", `Redis at ${endpoint}: ${describe(error)}`)
 }
+
+/** The error of an operation whose time is over. */
+export const timedOut = (operation: string, endpoint: string): CacheError.CacheError =>
+  CacheError.make(operation, "Timeout", `Redis at ${endpoint} did not answer in time`)
 
 /** The error of a command that was not even sent. */
 export const notConnected = (operation: string, endpoint: string, problem: string | undefined): CacheError.CacheError =>
@@ -79,7 +95,8 @@ export const describe = (error: unknown): string => {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : "")
 
-const isReply = (error: unknown): error is Error => error instanceof Error && error.name === "ReplyError"
+/** Whether Redis has answered, with an error. */
+export const isReply = (error: unknown): error is Error => error instanceof Error && error.name === "ReplyError"
 
 /** `WRONGTYPE`; of an error inside a script, which older servers wrap, the inner one. */
 const replyCode = (error: Error): string =>

@@ -20,22 +20,24 @@ export const make = (
   writes: Writes.Writes,
   { deleteBatchSize, scanCount }: Settings
 ): Pick<Service, "scan" | "deletePattern"> => {
-  const scan = (operation: string, pattern: KeyPattern.KeyPattern): Stream.Stream<string, CacheError.CacheError> =>
-    Stream.suspend(() => {
-      // SCAN repeats keys when a hash table is resized meanwhile, so all that were listed are remembered
-      const listed = new Set<string>()
-      const isNew = (key: string) => pattern.matches(key) && listed.size !== listed.add(key).size
-      return Stream.paginate(START, (cursor: string) =>
-        Effect.map(
-          connection.command(operation, (client) => client.scan(cursor, "MATCH", pattern.glob, "COUNT", scanCount)),
-          ([next, keys]) => [keys.filter(isNew), next === START ? Option.none<string>() : Option.some(next)] as const
-        )
+  /** The keys that match, some of them more than once: SCAN repeats keys when a hash table is resized meanwhile. */
+  const keysOf = (operation: string, { glob, matches }: KeyPattern.KeyPattern) =>
+    Stream.paginate(START, (cursor: string) =>
+      Effect.map(
+        connection.command(operation, (client) => client.scan(cursor, "MATCH", glob, "COUNT", scanCount)),
+        ([next, page]) =>
+          [[...new Set(page)].filter(matches), next === START ? Option.none<string>() : Option.some(next)] as const
       )
-    })
+    )
+
   return {
-    scan: (pattern) => scan("scan", pattern),
+    scan: (pattern): Stream.Stream<string, CacheError.CacheError> =>
+      Stream.suspend(() => {
+        const listed = new Set<string>()
+        return Stream.filter(keysOf("scan", pattern), (key) => listed.size !== listed.add(key).size)
+      }),
     deletePattern: (pattern) =>
-      scan("deletePattern", pattern).pipe(
+      keysOf("deletePattern", pattern).pipe(
         Stream.grouped(deleteBatchSize),
         Stream.mapEffect((keys) => writes.unlink("deletePattern", keys)),
         Stream.runFold(

@@ -7,21 +7,25 @@
  */
 import type { Invalidation } from "@tiercache/core"
 import type { Redis } from "ioredis"
+import * as redisError from "./redisError.ts"
 
 /** The channel over which Redis sends them. */
 const CHANNEL = "__redis__:invalidate"
 
-/** Makes a new connection hear of writes below the prefix, and what is published on another channel. */
+/**
+ * Makes a new connection hear of writes below the prefix, and what is published on another channel. What Redis refuses can be
+ * tried again on the same connection.
+ */
 export const start = async (client: Redis, prefix: string, channel: string): Promise<void> => {
-  try {
-    const id = await client.client("ID")
-    await client.client("TRACKING", "ON", "REDIRECT", id, "BCAST", "PREFIX", prefix)
-    await client.subscribe(CHANNEL, channel)
-  } catch (error) {
-    // on a connection that has subscribed already, nothing of this can be repeated
-    client.disconnect(true)
+  const id = await client.client("ID")
+  // no connection takes the same prefix twice, and this may not be the first attempt
+  await client.client("TRACKING", "OFF")
+  await client.client("TRACKING", "ON", "REDIRECT", id, "BCAST", "PREFIX", prefix)
+  await client.subscribe(CHANNEL, channel).catch((error: unknown) => {
+    // it may have subscribed, and then nothing of this can be repeated
+    if (!redisError.isReply(error)) client.disconnect(true)
     throw error
-  }
+  })
 }
 
 /** A message as from nobody: what was written, and by whom, is not told. */

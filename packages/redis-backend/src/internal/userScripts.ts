@@ -11,10 +11,10 @@ type Run = CacheBackend.CacheBackend["Service"]["run"]
 /** `time` replaces the server's clock, in microseconds. */
 export const make = (connection: RedisConnection.RedisConnection, time: (() => number) | undefined): Run => {
   const texts = new WeakMap<object, scripts.Lua>()
-  const luaOf = ({ lua }: { readonly lua: string }, script: object): scripts.Lua => {
+  const luaOf = (script: { readonly lua: string }): scripts.Lua => {
     const known = texts.get(script)
     if (known !== undefined) return known
-    const made = scripts.lua(lua)
+    const made = scripts.lua(script.lua)
     texts.set(script, made)
     return made
   }
@@ -22,9 +22,8 @@ export const make = (connection: RedisConnection.RedisConnection, time: (() => n
     Effect.flatMap(
       CacheError.attempt(() => [...script.args(args), time === undefined ? "" : Math.round(time())]),
       (values) =>
-        Effect.flatMap(
-          connection.command("run", (client) => scripts.run(client, luaOf(script, script), keys, values)),
-          (raw) => CacheError.attempt(() => script.reply(raw))
+        Effect.flatMap(scripts.run(connection, connection.deadline(), "run", luaOf(script), keys, values), (raw) =>
+          CacheError.attempt(() => script.reply(raw))
         )
     )
 }

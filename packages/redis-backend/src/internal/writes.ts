@@ -44,10 +44,13 @@ export const make = ({ bus, clock, connection, maxKeysPerCommand, now }: Depende
     return Envelope.encode({ freshUntil: deadline, goneAfter: deadline, version: 0, payload })
   }
 
-  /** In microseconds of the server's clock: when this side will have stopped waiting for certain. */
-  const notAfter = (): number | "" => {
-    const millis = clock.toRedis(now() + connection.commandMillis) + clock.errorMillis()
-    return Number.isFinite(millis) ? Math.ceil(millis * 1000) : ""
+  /**
+   * In microseconds of the server's clock. The error of the clock is taken off, so that nothing is written after the
+   * deadline for certain. It costs no time: it is half a round trip, and so is the way back of an answer.
+   */
+  const notAfter = (deadline: number): number | "" => {
+    const millis = clock.toRedis(deadline) - clock.errorMillis()
+    return Number.isFinite(millis) ? Math.floor(millis * 1000) : ""
   }
 
   /**
@@ -59,17 +62,21 @@ export const make = ({ bus, clock, connection, maxKeysPerCommand, now }: Depende
     script: scripts.Lua,
     keys: ReadonlyArray<string>,
     args: () => ReadonlyArray<RedisValue>
-  ) => {
-    const attempt = Effect.flatMap(
-      CacheError.attempt(() => [bus.channel, notAfter(), ...args()]),
-      (args) => connection.command(operation, (client) => scripts.run(client, script, keys, args))
-    )
-    const again = Effect.andThen(Effect.ignore(connection.command("time", clock.refresh)), attempt)
-    return attempt.pipe(
-      Effect.flatMap((reply) => (reply === scripts.LATE ? again : Effect.succeed(reply))),
-      Effect.flatMap((reply) => (reply === scripts.LATE ? tooLate(operation) : Effect.succeed(reply)))
-    )
-  }
+  ) =>
+    Effect.suspend(() => {
+      const deadline = connection.deadline()
+      const attempt = Effect.flatMap(
+        CacheError.attempt(() => [bus.channel, notAfter(deadline), ...args()]),
+        (args) => scripts.run(connection, deadline, operation, script, keys, args)
+      )
+      const again = Effect.andThen(Effect.ignore(connection.command("time", clock.refresh)), attempt)
+      return attempt.pipe(
+        Effect.flatMap((reply) =>
+          reply === scripts.LATE ? connection.before(deadline, operation, again) : Effect.succeed(reply)
+        ),
+        Effect.flatMap((reply) => (reply === scripts.LATE ? tooLate(operation) : Effect.succeed(reply)))
+      )
+    })
 
   const count = (
     operation: string,
@@ -92,10 +99,10 @@ export const make = ({ bus, clock, connection, maxKeysPerCommand, now }: Depende
       scripts.set,
       payloads.map(([key]) => key),
       () => [
-        header(push === true ? "push" : "set", writeId),
+        header("set", writeId),
+        push === true ? header("push", writeId) : "",
         ttlMillis,
         only === undefined ? "" : ONLY[only],
-        push === true ? 1 : 0,
         ...payloads.map(([, payload]) => envelopeOf(payload, ttlMillis))
       ]
     )
@@ -122,7 +129,9 @@ export const make = ({ bus, clock, connection, maxKeysPerCommand, now }: Depende
         const ttlMillis = Ttl.toMillisUnsafe("setMany", options.ttl)
         const payloads = new Map<string, Uint8Array>()
         for (const [key, value] of entries) payloads.set(key, codec.encode(value, key))
-        return sumOver(groups([...payloads], maxKeysPerCommand), (group) => put("setMany", group, ttlMillis, options))
+        return sumOver(groups([...payloads], maxKeysPerCommand, bytesOf), (group) =>
+          put("setMany", group, ttlMillis, options)
+        )
       }),
 
     delete: (key) => Effect.map(unlink("delete", [key]), (deleted) => deleted > 0),
@@ -152,6 +161,8 @@ export const make = ({ bus, clock, connection, maxKeysPerCommand, now }: Depende
       })
   }
 }
+
+const bytesOf = ([, payload]: readonly [key: string, payload: Uint8Array]) => payload.length
 
 const tooLate = (operation: string) =>
   Effect.fail(

@@ -16,9 +16,20 @@ describe("errors of ioredis", () => {
     [reply("WRONGTYPE Operation against a key holding the wrong kind of value"), "WrongType"],
     [reply("ERR Error running script (call to f_2b): @user_script:2: WRONGTYPE Operation against a key"), "WrongType"],
     [reply("NOAUTH Authentication required."), "Unavailable"],
-    [reply("OOM command not allowed when used memory > 'maxmemory'."), "Unavailable"],
+    [reply("WRONGPASS invalid username-password pair or user is disabled."), "Unavailable"],
     [reply("LOADING Redis is loading the dataset in memory"), "Unavailable"],
-    [reply("ERR no idea"), "Unavailable"],
+    [reply("READONLY You can't write against a read only replica."), "Unavailable"],
+    [reply("NOREPLICAS Not enough good replicas to write."), "Unavailable"],
+    [reply("MASTERDOWN Link with MASTER is down"), "Unavailable"],
+    [reply("CLUSTERDOWN The cluster is down"), "Unavailable"],
+    [reply("TRYAGAIN Multiple keys request during rehashing of slot"), "Unavailable"],
+    [reply("BUSY Redis is busy running a script."), "Unavailable"],
+    [reply("OOM command not allowed when used memory > 'maxmemory'."), "Refused"],
+    [reply("NOPERM this user has no permissions to run the 'get' command"), "Refused"],
+    [reply("MISCONF Redis is configured to save RDB snapshots"), "Refused"],
+    [reply("NOSCRIPT No matching script. Please use EVAL."), "Refused"],
+    [reply("ERR unknown command 'FOO'"), "Refused"],
+    [reply("ERR no idea"), "Refused"],
     ["not even an error", "Unavailable"]
   ])("%s is %s", (error, reason) => {
     const { message, operation, reason: actual } = mapped(error)

@@ -176,9 +176,14 @@ const checkFinal = ({ got, key, origin, peeked }: Final, lives: Lives, endedAt: 
 }
 
 /** Those of processes that live: what a process knew of its failures dies with it. */
-const checkFailures = ({ changes, endedAt, leftovers, operations }: History, lives: Lives): ReadonlyArray<Violation> => {
+const checkFailures = (
+  { changes, endedAt, leftovers, operations }: History,
+  lives: Lives
+): ReadonlyArray<Violation> => {
   const living = new Set(leftovers.map(({ origin }) => origin))
-  const writers = new Map(changes.flatMap(({ cause, operation, value }) => (cause === "set" ? [[value, operation]] : [])))
+  const writers = new Map(
+    changes.flatMap(({ cause, operation, value }) => (cause === "set" ? [[value, operation]] : []))
+  )
   return operations
     .filter((operation) => living.has(operation.origin) && isFailedWrite(operation))
     .flatMap(({ call, id, keys, origin, startPosition }) =>
