@@ -97,7 +97,7 @@ end
  * What a script publishes of entries; of what is beyond it, the keys alone are announced. A subscriber that leaves 32 MB
  * unread, or 8 MB for a minute, is disconnected (`client-output-buffer-limit`), and every subscriber gets every message.
  */
-export const MAX_PUSHED_BYTES = 256 * 1024
+const MAX_PUSHED_BYTES = 256 * 1024
 
 /**
  * Writes, and announces what was written.

@@ -1,7 +1,7 @@
 /**
  * Random schedules, and the search for one that breaks a promise.
  */
-import fc from "fast-check"
+import * as fc from "fast-check"
 import type * as Checker from "./Checker.ts"
 import * as Simulation from "./Simulation.ts"
 import * as Step from "./Step.ts"

@@ -20,13 +20,13 @@ export interface Setup {
   readonly serveStale?: "50 millis" | undefined
 }
 
-export const BOUND_MILLIS = 100
+const BOUND_MILLIS = 100
 
 /** As `serveStale` says. */
 const STALE_MILLIS = 50
 
 /** What schedules use. */
-export const KEYS = ["a", "b", "c"] as const
+const KEYS = ["a", "b", "c"] as const
 
 /** What the server has at the beginning. */
 const STORED = ["a", "b"] as const
@@ -118,7 +118,7 @@ class Simulation {
     }
     this.quieten()
     const leftovers = this.processes.map((process) => process.leftover())
-    const finals = this.processes.flatMap((process) => KEYS.map((key) => this.finally(process, key)))
+    const finals = this.processes.flatMap((process) => KEYS.map((key) => this.finalOf(process, key)))
     const { changes } = this.server
     const history = {
       changes,
@@ -250,7 +250,7 @@ class Simulation {
     }
   }
 
-  private finally(process: SimulatedProcess, key: string): Final {
+  private finalOf(process: SimulatedProcess, key: string): Final {
     this.steps++
     const peeked = process.peek(key)
     const operation = process.start(this.operations.length, { call: "get", key, fresh: false })
