@@ -27,7 +27,7 @@ const projectsOf = (root: string) => [
       root,
       include: ["test/**/*.test.ts"],
       exclude: [integration],
-      testTimeout: 10 * seconds * patience
+      testTimeout: 60 * seconds * patience
     }
   },
   {
@@ -36,8 +36,8 @@ const projectsOf = (root: string) => [
       root,
       include: [integration],
       exclude: isFull ? [] : [long],
-      testTimeout: 30 * seconds * patience,
-      hookTimeout: 30 * seconds
+      testTimeout: 120 * seconds * patience,
+      hookTimeout: 60 * seconds
     }
   }
 ]

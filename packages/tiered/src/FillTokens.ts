@@ -8,21 +8,28 @@
  * is returned to its caller, and not stored. Without this, a reply that was sent before a foreign write and arrives after its
  * announcement would stay in L1 until it expires: Nishtala et al., "Scaling Memcache at Facebook" (NSDI 2013), section 3.2.1,
  * close the same hole with leases.
+ *
+ * Answers are not taken to come in the order of the requests: a read or a write of many keys ends with the last of several
+ * commands, a script that the store did not know is sent once more. So the end of a read voids what was opened before it, since
+ * its caller has then seen what may be newer; and own writes that overlap void each other, since nobody knows which is the last.
  */
 
 export interface Token {
   readonly key: string
-  readonly version: number
+  readonly order: number
   readonly isWrite: boolean
   readonly epoch: number
 }
 
 export interface FillTokens {
-  /** For a read: valid until something happens to the key. Void from the start while an own write is in flight. */
+  /** For a read. */
   readonly open: (key: string) => Token
-  /** For an own write: voids the tokens of the reads in flight, and those of other own writes, as they void this one. */
+  /** For an own write: until it has ended, no token of the key is valid but its own. */
   readonly openWrite: (key: string) => Token
-  /** Ends a token of either kind, once; whether it was still valid. */
+  /**
+   * Ends a token of either kind, once; whether it was still valid. A read voids the tokens that were opened before, a write
+   * all that are open.
+   */
   readonly close: (token: Token) => boolean
   /** Voids the tokens of a key; whether there were any. */
   readonly voidKey: (key: string) => boolean
@@ -33,15 +40,13 @@ export interface FillTokens {
   readonly size: () => number
 }
 
-/** A key with open tokens: those of another version are void. */
+/** A key with open tokens. */
 interface InFlight {
-  version: number
+  /** Tokens up to this one are void. */
+  voidUpTo: number
   open: number
   writes: number
 }
-
-/** The version of tokens that never are valid. */
-const VOID = 0
 
 /**
  * `limit` bounds the keys that have open tokens. `onOverflow` is called when one more comes, and has to call `voidAll`: what is
@@ -49,52 +54,42 @@ const VOID = 0
  */
 export const make = (limit: number, onOverflow: () => void): FillTokens => {
   const keys = new Map<string, InFlight>()
-  // one sequence for all keys: a version never comes back, even after its key was forgotten
-  let lastVersion = VOID
+  let last = 0
   // counts voidAll: tokens of an earlier epoch have nothing to end
   let epoch = 0
 
+  const open = (key: string, isWrite: boolean): Token => {
+    const state = keys.get(key) ?? begin(key)
+    state.open++
+    if (isWrite) state.writes++
+    return { key, order: ++last, isWrite, epoch }
+  }
   const begin = (key: string): InFlight => {
-    const known = keys.get(key)
-    if (known !== undefined) {
-      known.open++
-      return known
-    }
     if (keys.size >= limit) onOverflow()
-    const state = { version: ++lastVersion, open: 1, writes: 0 }
+    const state = { voidUpTo: 0, open: 0, writes: 0 }
     keys.set(key, state)
     return state
   }
-  const voidState = (state: InFlight) => {
-    state.version = ++lastVersion
-  }
 
   return {
-    open: (key) => {
-      const state = begin(key)
-      return { key, version: state.writes > 0 ? VOID : state.version, isWrite: false, epoch }
-    },
-    openWrite: (key) => {
-      const state = begin(key)
-      voidState(state)
-      state.writes++
-      return { key, version: state.version, isWrite: true, epoch }
-    },
-    close: ({ epoch: openedIn, isWrite, key, version }) => {
+    open: (key) => open(key, false),
+    openWrite: (key) => open(key, true),
+    close: ({ epoch: openedIn, isWrite, key, order }) => {
       const state = keys.get(key)
       if (state === undefined || openedIn !== epoch) return false
       if (isWrite) state.writes--
+      const isValid = order > state.voidUpTo && state.writes === 0
+      state.voidUpTo = isWrite ? last : Math.max(state.voidUpTo, order)
       if (--state.open === 0) keys.delete(key)
-      // of own writes that overlap, nobody knows which is the last
-      return state.version === version && state.writes === 0
+      return isValid
     },
     voidKey: (key) => {
       const state = keys.get(key)
-      if (state !== undefined) voidState(state)
+      if (state !== undefined) state.voidUpTo = last
       return state !== undefined
     },
     voidMatching: (matches) => {
-      for (const [key, state] of keys) if (matches(key)) voidState(state)
+      for (const [key, state] of keys) if (matches(key)) state.voidUpTo = last
     },
     voidAll: () => {
       keys.clear()

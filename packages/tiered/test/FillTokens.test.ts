@@ -41,7 +41,18 @@ describe("FillTokens", () => {
     const third = tokens.openWrite("k")
     const fourth = tokens.openWrite("k")
     assert.isFalse(tokens.close(third))
-    assert.isTrue(tokens.close(fourth), "the first of the two is over")
+    assert.isFalse(tokens.close(fourth), "the third may have come after it")
+  })
+
+  it("voids what a later read overtakes", () => {
+    const tokens = make()
+    const [first, second, third] = [tokens.open("k"), tokens.open("k"), tokens.open("k")]
+    assert.isTrue(tokens.close(second))
+    assert.isFalse(tokens.close(first))
+    assert.isTrue(tokens.close(third))
+    const [write, read] = [tokens.openWrite("k"), tokens.open("k")]
+    assert.isFalse(tokens.close(read))
+    assert.isFalse(tokens.close(write))
   })
 
   it("voids by pattern and altogether", () => {
@@ -87,23 +98,25 @@ describe("FillTokens", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const tokens = make()
-        const open: Array<{ token: FillTokens.Token; isValid: boolean; isKnown: boolean }> = []
+        let open: Array<{ token: FillTokens.Token; isValid: boolean; isKnown: boolean }> = []
         const spoil = (isAffected: (token: FillTokens.Token) => boolean) =>
           open.forEach((held) => (held.isValid &&= !isAffected(held.token)))
         for (const { index, key, what } of steps) {
           if (what === "open") {
-            const isWriting = open.some(({ isKnown, token }) => isKnown && token.isWrite && token.key === key)
-            open.push({ token: tokens.open(key), isValid: !isWriting, isKnown: true })
+            open.push({ token: tokens.open(key), isValid: true, isKnown: true })
           } else if (what === "openWrite") {
-            spoil((token) => token.key === key)
             open.push({ token: tokens.openWrite(key), isValid: true, isKnown: true })
           } else if (what === "close") {
-            const [held] = open.splice(index % Math.max(1, open.length), 1)
+            const held = open[index % Math.max(1, open.length)]
             if (held === undefined) continue
+            const { isKnown, token } = held
+            const earlier = open.slice(0, open.indexOf(held)).map(({ token }) => token)
+            open = open.filter((other) => other !== held)
             const isWriting = open.some(
-              ({ isKnown, token }) => isKnown && token.isWrite && token.key === held.token.key
+              ({ isKnown, token: { isWrite, key } }) => isKnown && isWrite && key === token.key
             )
-            assert.strictEqual(tokens.close(held.token), held.isValid && !isWriting)
+            assert.strictEqual(tokens.close(token), held.isValid && !isWriting)
+            if (isKnown) spoil((other) => other.key === token.key && (token.isWrite || earlier.includes(other)))
           } else if (what === "voidKey") {
             tokens.voidKey(key)
             spoil((token) => token.key === key)

@@ -106,6 +106,13 @@ describe("History, the rest", () => {
     assert.deepEqual(rulesBroken([], [{ ...final, fresh: undefined }]), ["converges"])
     assert.deepEqual(rulesBroken([], [{ ...final, tier: undefined, version: undefined, fresh: undefined }]), [])
   })
+  it("finds an old value under a write that failed", () => {
+    const old = [{ ...final, fresh: final.version }]
+    const failed = write(2, 10, 15, { result: "failed" })
+    assert.deepEqual(rulesBroken([write(1, 0, 5), failed], old), ["repeats deletes"])
+    assert.deepEqual(rulesBroken([write(1, 0, 5), { ...failed, version: { writer: "v", n: 2 } }], old), [])
+    assert.deepEqual(rulesBroken([write(1, 0, 5), failed], [{ ...final, version: undefined, fresh: undefined }]), [])
+  })
   it("finds operations that settled late or never", () => {
     const failed = { result: "failed", version: undefined, tier: undefined } as const
     assert.deepEqual(rulesBroken([read(1, 0, { ...failed, settled: "late" })]), ["settles"])

@@ -57,7 +57,7 @@ export interface History {
   readonly finals: ReadonlyArray<Final>
 }
 
-type Rule = "bounded staleness" | "never backwards" | "converges" | "settles"
+type Rule = "bounded staleness" | "never backwards" | "converges" | "repeats deletes" | "settles"
 
 export interface Violation {
   readonly rule: Rule
@@ -83,6 +83,7 @@ export const check = (history: History, options: Options): ReadonlyArray<Violati
     ...reads.flatMap((read) => checkStaleness(read, writes, options)),
     ...groupBy(history.operations, ({ key, process }) => `${process} ${key}`).flatMap((own) => checkOrder(own, writes)),
     ...history.finals.flatMap(checkFinal),
+    ...history.finals.flatMap((final) => checkRepeated(final, writes)),
     ...history.operations.flatMap(checkSettled)
   ]
 }
@@ -144,6 +145,17 @@ class Knowledge {
 const checkFinal = ({ fresh, key, process, tier, version }: Final): ReadonlyArray<Violation> => {
   if (tier !== "l1" || nameOf(version) === nameOf(fresh)) return []
   return violation("converges", `${process} is stuck at ${nameOf(version)} of ${key}, where L2 has ${nameOf(fresh)}`)
+}
+
+/** When all is quiet, nothing is left of what a write that failed should have replaced: its key was deleted instead. */
+const checkRepeated = ({ fresh, key }: Final, writes: Writes): ReadonlyArray<Violation> => {
+  if (fresh === undefined) return []
+  const failed = writes
+    .of(key)
+    .find(({ result, version }) => result === "failed" && version.writer === fresh.writer && version.n > fresh.n)
+  return failed === undefined
+    ? []
+    : violation("repeats deletes", `${nameOf(fresh)} is left of ${key}: ${describe(failed)}`)
 }
 
 const checkSettled = (operation: Read | Write): ReadonlyArray<Violation> =>

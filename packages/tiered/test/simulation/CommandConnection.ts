@@ -89,6 +89,13 @@ export class CommandConnection {
     return true
   }
 
+  /** The next reply is handled after all others that are under way: what waits for it takes a few turns longer. */
+  linger(): boolean {
+    const reply = this.replies.length > 1 ? this.replies.shift() : undefined
+    if (reply !== undefined) this.replies.push(reply)
+    return reply !== undefined
+  }
+
   /** The next reply reaches the process. */
   reply(): boolean {
     const reply = this.replies.shift()

@@ -8,8 +8,8 @@ import type { Operation } from "./History.ts"
 import type { ModelRedis, Sender, Stored } from "./ModelRedis.ts"
 import type { VirtualTime } from "./VirtualTime.ts"
 
-/** Keys in one script, so that `setMany` of more is several writes. */
-const KEYS_PER_SCRIPT = 2
+/** Keys in one command, so that a call with more is several commands. */
+const KEYS_PER_COMMAND = 2
 
 export interface Link {
   readonly origin: string
@@ -88,7 +88,8 @@ export const make = ({ commands, current, offset, origin, server, time }: Link) 
       lateMillis: COMMAND_MILLIS + 1,
       peek: () => undefined,
       get: (key, codec) => Effect.map(read([key], codec.decode), ([entry]) => entry),
-      getMany: (keys, codec) => read(keys, codec.decode),
+      getMany: (keys, codec) =>
+        Effect.map(allOf(groups(keys).map((group) => read(group, codec.decode))), (found) => found.flat()),
       set: (key, codec, value, options) =>
         Effect.map(put("set", [[key, codec.encode(value, key)]], options), (written) => written > 0),
       setMany: (entries, codec, options) =>
@@ -140,11 +141,12 @@ export const make = ({ commands, current, offset, origin, server, time }: Link) 
 }
 
 const groups = <A>(items: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
-  Array.from({ length: Math.ceil(items.length / KEYS_PER_SCRIPT) }, (_, index) =>
-    items.slice(index * KEYS_PER_SCRIPT, (index + 1) * KEYS_PER_SCRIPT)
+  Array.from({ length: Math.ceil(items.length / KEYS_PER_COMMAND) }, (_, index) =>
+    items.slice(index * KEYS_PER_COMMAND, (index + 1) * KEYS_PER_COMMAND)
   )
 
+const allOf = <A>(effects: ReadonlyArray<Effect.Effect<A, CacheError.CacheError>>) =>
+  Effect.all(effects, { concurrency: "unbounded" })
+
 const sum = (counts: ReadonlyArray<Effect.Effect<number, CacheError.CacheError>>) =>
-  Effect.map(Effect.all(counts, { concurrency: "unbounded" }), (counts) =>
-    counts.reduce((total, count) => total + count, 0)
-  )
+  Effect.map(allOf(counts), (counts) => counts.reduce((total, count) => total + count, 0))

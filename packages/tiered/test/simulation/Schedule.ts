@@ -30,7 +30,7 @@ const calls = (process: number): Weighted => [
   [4, Step.getFresh(process, "a")],
   [1, Step.get(process, "b")],
   [1, Step.getMany(process, ["a", "b", "c"])],
-  [1, Step.getManyFresh(process, ["b", "a"])],
+  [1, Step.getManyFresh(process, ["a", "b", "c"])],
   [4, Step.set(process, "a")],
   [3, Step.set(process, "a", { push: true })],
   [1, Step.set(process, "a", { ttl: "short" })],
@@ -51,6 +51,7 @@ const commandFaults = (process: number): Weighted => [
   [1, Step.timeOut(process)],
   [1, Step.interrupt(process)],
   [3, Step.refuse(process)],
+  [3, Step.linger(process)],
   [3, Step.cut(process)],
   [12, Step.reopen(process)],
   [6, Step.serveOrphan(process)]

@@ -176,6 +176,7 @@ class Simulation {
       case "serve":
       case "reply":
       case "refuse":
+      case "linger":
       case "timeOut":
       case "cut":
       case "reopen":

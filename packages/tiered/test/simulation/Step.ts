@@ -38,6 +38,8 @@ export type Event =
   | "interrupt"
   /** The server does not know the script of the next command, which has to be sent again. */
   | "refuse"
+  /** The next reply is handled after all others. */
+  | "linger"
   /** The connection for commands is lost, and made anew. */
   | "cut"
   | "reopen"
@@ -101,6 +103,7 @@ export const flow = event("flow")
 export const timeOut = event("timeOut")
 export const interrupt = event("interrupt")
 export const refuse = event("refuse")
+export const linger = event("linger")
 export const cut = event("cut")
 export const reopen = event("reopen")
 export const serveOrphan = event("serveOrphan")
