@@ -5,11 +5,11 @@ import { TestClock } from "effect/testing"
 import { find, get, makeFleet, peek, set, unavailable } from "./support.ts"
 
 /** Does nothing, to nothing. */
-const script = Script.make({
+const script = Script.make<number, undefined, number>({
   name: "nothing",
   type: "nothing",
   lua: "return 0",
-  args: (_: undefined) => [],
+  args: () => [],
   reply: () => 0,
   reducer: () => 0
 })

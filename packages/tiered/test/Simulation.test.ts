@@ -7,7 +7,7 @@ import { LIMITS } from "../src/Coherence.ts"
 import * as Rules from "../src/internal/rules.ts"
 import * as Schedule from "./simulation/Schedule.ts"
 import * as Simulation from "./simulation/Simulation.ts"
-import type { Call, Event, Step } from "./simulation/Step.ts"
+import { abort, type Call, type Event, type Step } from "./simulation/Step.ts"
 
 const SCHEDULES = process.env.TIERCACHE_TEST_FULL === "1" ? 10_000 : 1000
 
@@ -76,6 +76,13 @@ describe("tiered caches over a model of Redis", () => {
   it("keep them when their tables overflow", { timeout: 300_000 }, () => {
     const limits = { ...LIMITS, tokens: 1, ownWrites: 1 }
     assert.strictEqual(Schedule.search({ schedules: SCHEDULES / 10, limits })?.report, undefined)
+  })
+})
+
+describe("a call that is interrupted", () => {
+  it.each([0, 1, 2, 3, 5, 8, 13])("after %i turns leaves nothing behind", (turns) => {
+    const interrupted = [abort(turns, call(0, set("a"))), abort(turns, call(1, get("a", true)))]
+    assert.deepStrictEqual(violationsOf(Rules.all, [...interrupted, ...at(0, "flow"), ...at(1, "flow")]), [])
   })
 })
 

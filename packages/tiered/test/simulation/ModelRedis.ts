@@ -18,7 +18,7 @@ export interface Stored {
 }
 
 /** An announcement as the scripts publish it. */
-export interface Announcement {
+interface Announcement {
   readonly kind: Invalidation.Kind
   readonly origin: string
   readonly writeId: number | undefined
