@@ -43,15 +43,15 @@ const open = async (order: typeof Orders.Open.Type) => {
   return { runtime, backend, recorder, loads: new Set<Fiber.Fiber<never, CacheError.CacheError>>() }
 }
 
-let session: Awaited<ReturnType<typeof open>> | undefined
+let opened: Awaited<ReturnType<typeof open>> | undefined
 
 const carryOut = async (id: number, order: Orders.Order): Promise<Orders.Answer> => {
   if (order._tag === "Open") {
-    session = await open(order)
+    opened = await open(order)
     return { _tag: "Done", id }
   }
-  if (session === undefined) throw new Error("there is no cache yet")
-  const { backend, loads, recorder, runtime } = session
+  if (opened === undefined) throw new Error("there is no cache yet")
+  const { backend, loads, recorder, runtime } = opened
   switch (order._tag) {
     case "Load":
       loads.add(runtime.runFork(Workload.run(recorder, order)))
@@ -135,6 +135,6 @@ const onOrder = async (message: unknown): Promise<void> => {
 process.on("message", (message) => void onOrder(message))
 // after `Close`, nothing must keep the process alive; before it, the parent is gone
 process.on("disconnect", () => {
-  if (session?.backend.stats().coherence?.state !== "closed") process.exit(1)
+  if (opened?.backend.stats().coherence?.state !== "closed") process.exit(1)
 })
 send({ _tag: "Ready" })
