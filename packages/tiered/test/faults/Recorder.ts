@@ -2,7 +2,7 @@
  * Does operations on a cache and writes down what they were and what came of them.
  */
 import { type CacheBackend, type CacheError, Codec, type Entry } from "@tiercache/core"
-import { Effect, Exit, Schema } from "effect"
+import { Effect, Exit, Schedule, Schema } from "effect"
 import type * as History from "./History.ts"
 import type { Operation } from "./Orders.ts"
 import * as SharedClock from "./SharedClock.ts"
@@ -97,10 +97,25 @@ export class Recorder {
       yield* backend.get(key, Codec.msgpack)
       const entry = yield* backend.get(key, Codec.msgpack)
       const fresh = yield* backend.get(key, Codec.msgpack, { fresh: true })
-      finals.push({ process, key, tier: entry?.tier, version: versionOf(entry?.value), fresh: versionOf(fresh?.value) })
+      return { entry, fresh }
     })
-    // on a busy machine a healthy Redis may be too slow
-    return Effect.retry(attempt, { times: LOOKS })
+    return Effect.retry(attempt, { times: LOOKS }).pipe(
+      // on a busy machine, a healthy Redis may be too slow, and L1 not trusted for a moment
+      Effect.repeat({
+        until: ({ entry, fresh }) => fresh === undefined || entry?.tier === "l1",
+        times: LOOKS,
+        schedule: Schedule.spaced("50 millis")
+      }),
+      Effect.map(({ entry, fresh }) => {
+        finals.push({
+          process,
+          key,
+          tier: entry?.tier,
+          version: versionOf(entry?.value),
+          fresh: versionOf(fresh?.value)
+        })
+      })
+    )
   }
 
   private getMany(keys: ReadonlyArray<string>): Effect.Effect<void> {

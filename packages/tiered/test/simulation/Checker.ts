@@ -10,7 +10,7 @@ import type { Final, History, Leftover, Operation } from "./History.ts"
 import { Lives } from "./Lives.ts"
 import { type Call, showCall } from "./Step.ts"
 
-type Rule =
+export type Rule =
   /** A read that starts later than the bound after a write was acknowledged returns nothing that this write replaced. */
   | "bounded staleness"
   /** L1 serves nothing older than what the process has read, or has been told that it has written. */

@@ -46,6 +46,55 @@ const calls = (process: number): Weighted => [
   [1, Step.deletePattern(process)]
 ]
 
+/** One process reads, slowly, what others write. */
+const readingOrWriting = (process: number): Weighted =>
+  process === 0
+    ? [
+        [6, Step.serve(0)],
+        [6, Step.reply(0)],
+        [4, Step.hear(0)],
+        [4, Step.get(0, "a")]
+      ]
+    : [
+        [6, Step.flow(process)],
+        [2, Step.set(process, "a")],
+        [1, Step.set(process, "a", { push: true })],
+        [1, Step.del(process, "a")]
+      ]
+
+/** Much expires, while messages are quick enough for L1 to be trusted that long. */
+const expiring = (process: number): Weighted => [
+  [8, Step.flow(process)],
+  [4, Step.serve(process)],
+  [4, Step.reply(process)],
+  [2, Step.hear(process)],
+  [4, Step.get(process, "a")],
+  [3, Step.set(process, "a", { ttl: "short" })],
+  [1, Step.set(process, "a", { ttl: "short", push: true })],
+  [1, Step.set(process, "a", { only: "absent" })],
+  [1, Step.expire(process, "a", "short")],
+  [1, Step.expire(process, "a", "long")]
+]
+
+/** One process loses its connection again and again. */
+const losing = (process: number): Weighted =>
+  process === 0
+    ? [
+        [6, Step.serve(0)],
+        [6, Step.reply(0)],
+        [6, Step.hear(0)],
+        [6, Step.get(0, "a")],
+        [4, Step.set(0, "a")],
+        [3, Step.set(0, "a", { only: "present" })],
+        [3, Step.cut(0)],
+        [12, Step.reopen(0)],
+        [6, Step.serveOrphan(0)]
+      ]
+    : [
+        [2, Step.flow(process)],
+        [1, Step.set(process, "a")]
+      ]
+
 /** Steps that are not possible do nothing, so what repairs is drawn more often than what breaks. */
 const commandFaults = (process: number): Weighted => [
   [1, Step.timeOut(process)],
@@ -75,9 +124,9 @@ const time: Weighted = [
 ]
 
 const muchTime: Weighted = [
-  [10, Step.advance(10)],
-  [10, Step.advance(25)],
-  [10, Step.advance(60)]
+  [6, Step.advance(10)],
+  [6, Step.advance(25)],
+  [4, Step.advance(60)]
 ]
 
 const losses: Weighted = [
@@ -101,9 +150,11 @@ interface Mix {
 const mixes: ReadonlyArray<Mix> = [
   { processes: 2, each: [moves, fewCalls], rest: [] },
   { processes: 2, each: [moves, fewCalls], rest: [muchTime] },
+  { processes: 2, each: [readingOrWriting], rest: [muchTime] },
+  { processes: 2, each: [expiring], rest: [muchTime] },
+  { processes: 2, each: [losing], rest: [] },
   { processes: 2, each: [moves, calls], rest: [time, losses] },
   { processes: 2, each: [moves, calls, busFaults], rest: [time] },
-  { processes: 2, each: [moves, fewCalls, commandFaults], rest: [] },
   { processes: 2, each: [moves, calls, commandFaults], rest: [time] },
   { processes: 3, each: [moves, calls, busFaults, commandFaults], rest: [time] },
   { processes: 3, each: [moves, calls, busFaults, commandFaults, crashes], rest: [time, losses, disasters] }
@@ -128,14 +179,17 @@ const anySchedule: fc.Arbitrary<readonly [processes: number, schedule: ReadonlyA
   )
 )
 
-export interface SearchOptions extends Omit<Simulation.Setup, "processes"> {
+/** Random schedules, the same for the same seed. */
+export const sample = (count: number, seed: number) => fc.sample(anySchedule, { numRuns: count, seed })
+
+interface SearchOptions extends Omit<Simulation.Setup, "processes"> {
   readonly schedules: number
   /** Without one, another one each time. */
   readonly seed?: number | undefined
 }
 
 /** A schedule that breaks a promise, as short as it could be made. */
-export interface Finding {
+interface Finding {
   readonly schedule: ReadonlyArray<Step.Step>
   readonly violations: ReadonlyArray<Checker.Violation>
   /** How many schedules it took. */
