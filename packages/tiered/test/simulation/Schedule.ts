@@ -84,8 +84,8 @@ const losing = (process: number): Weighted =>
         [6, Step.reply(0)],
         [6, Step.hear(0)],
         [6, Step.get(0, "a")],
-        [4, Step.set(0, "a")],
-        [3, Step.set(0, "a", { only: "present" })],
+        [6, Step.set(0, "a")],
+        [2, Step.set(0, "a", { only: "present" })],
         [3, Step.cut(0)],
         [12, Step.reopen(0)],
         [6, Step.serveOrphan(0)]
@@ -186,6 +186,8 @@ interface SearchOptions extends Omit<Simulation.Setup, "processes"> {
   readonly schedules: number
   /** Without one, another one each time. */
   readonly seed?: number | undefined
+  /** Leaves what is found as long as it is. */
+  readonly anyLength?: boolean | undefined
 }
 
 /** A schedule that breaks a promise, as short as it could be made. */
@@ -199,7 +201,7 @@ interface Finding {
 }
 
 /** Tries random schedules until one breaks a promise. */
-export const search = ({ schedules, seed, ...setup }: SearchOptions): Finding | undefined => {
+export const search = ({ anyLength, schedules, seed, ...setup }: SearchOptions): Finding | undefined => {
   const attempt = (processes: number, schedule: ReadonlyArray<Step.Step>) => {
     const run = Simulation.run({ ...setup, processes }, schedule)
     return { run, violations: Simulation.check(run, setup) }
@@ -208,7 +210,11 @@ export const search = ({ schedules, seed, ...setup }: SearchOptions): Finding | 
     anySchedule,
     ([processes, schedule]) => attempt(processes, schedule).violations.length === 0
   )
-  const details = fc.check(property, { numRuns: schedules, ...(seed === undefined ? {} : { seed }) })
+  const details = fc.check(property, {
+    numRuns: schedules,
+    endOnFailure: anyLength === true,
+    ...(seed === undefined ? {} : { seed })
+  })
   if (!details.failed || details.counterexample === null) return undefined
   const [[processes, schedule]] = details.counterexample
   const { run, violations } = attempt(processes, schedule)
