@@ -8,7 +8,8 @@
  * 1. A writer announces in the same atomic step in which it writes. So a write that happened was published.
  * 2. A message removes its keys from L1 (or replaces them, see 5) and voids the tokens of what is in flight for them
  *    (`FillTokens`). So once the message has been handled, no older value is in L1 or gets in. The message may be handled
- *    before the reply that it overtakes, or after it; both end without the old value.
+ *    before the reply that it overtakes, or after it; both end without the old value. What a caller has read is not followed by
+ *    anything older either: a read whose result is not kept leaves nothing in L1, and voids what began before it.
  * 3. L1 is read only under a lease that a heartbeat over the bus renews (`Trust`). The echo of a heartbeat sent at T proves that
  *    every message published before T was handled. At any read before T + bound, what may be unhandled was
  *    published after T, so it was acknowledged less than the bound ago. If messages are late, trust
@@ -19,7 +20,8 @@
  *    and nothing is in flight for the key; otherwise it only removes. Messages of one primary arrive in the order of the writes,
  *    but fills do not take part in that order: without versions, a late message could put an older value over a newer fill.
  * 6. An own write enters L1 when Redis has acknowledged it, if its token is still valid. Until then L1 has
- *    nothing for the key and takes nothing in. Its announcement means nothing new (`OwnWrites`).
+ *    nothing for the key and takes nothing in. Its announcement means nothing new (`OwnWrites`), unless a new epoch has begun
+ *    since the write did: then its token is forgotten, and its announcement counts like anybody's.
  * 7. An own set or delete whose outcome is unknown is remembered, and its key deleted before trust is renewed
  *    (`Unacknowledged`). Other writes (counters, scripts, new deadlines, conditional sets) are not undone: if they were executed
  *    they were announced, and what they keep may be somebody else's.

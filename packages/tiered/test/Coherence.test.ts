@@ -205,6 +205,25 @@ describe("an own write", () => {
   )
 })
 
+describe("a value that its codec reads but would not write", () => {
+  it.effect("is returned, and not kept", () =>
+    Effect.gen(function* () {
+      const fleet = yield* makeFleet
+      const a = yield* fleet.join("a")
+      const refuse = () => {
+        throw CacheError.make("set", "Encode", "not written any more")
+      }
+      const codec: Codec.Codec<Date> = Codec.make(refuse, () => new Date(0))
+      const b = yield* fleet.join("b")
+      yield* set(b.backend, "k", "v")
+      const found = yield* a.backend.get("k", codec)
+      assert.deepStrictEqual([found?.value, found?.tier], [new Date(0), "l2"])
+      assert.strictEqual(a.backend.peek("k", codec), undefined)
+      assert.strictEqual(statsOf(a.backend).inFlight, 0)
+    })
+  )
+})
+
 describe("the bus", () => {
   it.effect("silent: L1 is not read later than the bound, and read again when it is heard", () =>
     Effect.gen(function* () {

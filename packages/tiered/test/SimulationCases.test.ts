@@ -2,6 +2,10 @@
  * Schedules that broke a promise once, and those that are easily broken and rarely drawn.
  */
 import { assert, describe, it } from "@effect/vitest"
+import { LIMITS } from "../src/Coherence.ts"
+import * as Rules from "../src/internal/rules.ts"
+import { ModelRedis } from "./simulation/ModelRedis.ts"
+import { SimulatedProcess } from "./simulation/SimulatedProcess.ts"
 import * as Simulation from "./simulation/Simulation.ts"
 import {
   abort,
@@ -29,8 +33,10 @@ import {
   set,
   setMany,
   sever,
+  stall,
   type Step
 } from "./simulation/Step.ts"
+import { VirtualTime } from "./simulation/VirtualTime.ts"
 
 /** A schedule in parts, each of which is about one thing. */
 type Parts = ReadonlyArray<ReadonlyArray<Step>>
@@ -108,6 +114,24 @@ const cases: Readonly<Record<string, Parts>> = {
 
 describe("the promises are kept with", () => {
   it.each(Object.entries(cases))("%s", (_, parts) => check(parts))
+})
+
+describe("a process", () => {
+  it("that was stopped for long still has what it had, when it has heard the bus", () => {
+    const { history } = Simulation.run({ processes: 1 }, [get(0, "a"), flow(0), stall(10_000), advance(25), flow(0)])
+    assert.deepInclude(history.peeks.at(-1), { key: "a", value: 1, afterStep: 5 })
+  })
+
+  it("that ends leaves no timer behind", () => {
+    const time = new VirtualTime()
+    const server = new ModelRedis(time)
+    const shared = { time, server, rules: Rules.all, limits: LIMITS, options: {}, nextValue: () => 1, step: () => 0 }
+    const process = new SimulatedProcess("p0", 0, shared)
+    process.start(0, { call: "get", key: "a", fresh: false })
+    assert.isAbove(time.pending(), 0)
+    process.kill()
+    assert.strictEqual(time.pending(), 0)
+  })
 })
 
 describe("nothing is left behind when a call is interrupted", () => {
