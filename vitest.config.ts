@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { basename } from "node:path"
 import { defineConfig } from "vitest/config"
 import { docs } from "./vitest.docs.ts"
@@ -9,6 +10,7 @@ const folders = [
   "packages/tiered",
   "packages/domains",
   "packages/tiercache",
+  "examples/broker-api",
   "examples/market-quotes",
   "bench"
 ]
@@ -16,9 +18,12 @@ const integration = "test/**/*.integration.test.ts"
 const seconds = 1000
 /** `test:full` raises the run counts of properties, so one test may take minutes. */
 const isFull = process.env.TIERCACHE_TEST_FULL === "1"
-const patience = isFull ? 20 : 1
+const patience = isFull ? 5 : 1
 /** What takes minutes, or a tool that only `.ci/run` installs. */
 const long = "test/**/*.full.integration.test.ts"
+
+/** Whose tests set variables of the environment, which Effect reads once in a process. The others leave nothing behind. */
+const CHANGE_ENVIRONMENT = new Set(["packages/tiercache"])
 
 const projectsOf = (root: string) => [
   {
@@ -27,6 +32,8 @@ const projectsOf = (root: string) => [
       root,
       include: ["test/**/*.test.ts"],
       exclude: [integration],
+      // to load Effect takes longer than most of these files, so a worker does it once
+      isolate: CHANGE_ENVIRONMENT.has(root),
       testTimeout: 60 * seconds * patience
     }
   },
@@ -36,6 +43,7 @@ const projectsOf = (root: string) => [
       root,
       include: [integration],
       exclude: isFull ? [] : [long],
+      isolate: CHANGE_ENVIRONMENT.has(root),
       testTimeout: 120 * seconds * patience,
       hookTimeout: 60 * seconds
     }
@@ -59,8 +67,8 @@ const types = {
 export default defineConfig({
   test: {
     passWithNoTests: true,
-    // One worker per core; the default leaves one core idle, which on two cores is half of the machine.
-    maxWorkers: "100%",
+    // Half of the time tests wait, for servers that fail and timers that run: more workers than cores keep the cores busy.
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
     projects: [...folders.flatMap(projectsOf), types, docs],
     coverage: { include: ["packages/*/src/**/*.ts"], reporter: ["text", "html", "json-summary"] }
   }

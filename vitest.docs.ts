@@ -68,6 +68,10 @@ export const docs = defineProject({
   ],
   test: {
     name: "docs",
+    // as for unit tests, see vitest.config.ts
+    isolate: false,
+    // in milliseconds; the first example of a worker loads all packages, on a machine that may be busy
+    testTimeout: 60_000,
     include: [],
     includeSource: ["README.md", "docs/**/*.md", "packages/*/README.md", "packages/*/src/**/*.ts"]
   }

@@ -1,4 +1,4 @@
-import { DateTime } from "effect"
+import * as DateTime from "effect/DateTime"
 import type { Market } from "tiercache"
 
 /** A quote of the usual size. */

@@ -1,17 +1,19 @@
 /**
  * One process, on the memory backend: the feeder and the readers share its event loop.
  */
-import { createCache } from "tiercache"
+import { CacheManager } from "tiercache"
 import type { Options } from "./Options.ts"
 import * as Participant from "./Participant.ts"
 import type { Stage } from "./Stage.ts"
 import type { StockPrices } from "./StockPrices.ts"
 
 export const open = async ({ rate, readers }: Options, prices: StockPrices): Promise<Stage> => {
-  const cache = await createCache()
+  // what it logs when it stops would go to where the display writes
+  const tradecore = await CacheManager.start({ loggers: [] })
   const participant = Participant.make({
     name: `feeder + ${readers} reader${readers === 1 ? "" : "s"}`,
-    cache,
+    quotes: tradecore.market.quote,
+    metrics: tradecore.cache.metrics,
     prices,
     rate,
     readers
@@ -28,7 +30,7 @@ export const open = async ({ rate, readers }: Options, prices: StockPrices): Pro
     failure: failure.promise,
     [Symbol.asyncDispose]: async () => {
       await participant.stop()
-      await cache.close()
+      await tradecore.stop()
     }
   }
 }

@@ -1,7 +1,7 @@
 /**
  * One process' part in the demo: it feeds, it reads, or both, on a cache of its own.
  */
-import { Market, type PromiseCache } from "tiercache"
+import type { Market, PromiseCache, PromiseEntityCache } from "tiercache"
 import * as Feed from "./Feed.ts"
 import * as Histogram from "./Histogram.ts"
 import * as Reader from "./Reader.ts"
@@ -10,7 +10,9 @@ import type { StockPrices } from "./StockPrices.ts"
 
 export interface Options {
   readonly name: string
-  readonly cache: PromiseCache
+  readonly quotes: PromiseEntityCache<string, Market.Quote>
+  /** Of the cache that holds the quotes. */
+  readonly metrics: PromiseCache["metrics"]
   readonly prices: StockPrices
   /** Quotes per second; 0 for a process that only reads. */
   readonly rate: number
@@ -28,8 +30,7 @@ export interface Participant {
   readonly view: () => Promise<View>
 }
 
-export const make = ({ cache, name, prices, rate, readers }: Options): Participant => {
-  const quotes = cache.entity(Market.Quotes)
+export const make = ({ metrics, name, prices, quotes, rate, readers }: Options): Participant => {
   const symbols = [...prices.keys()]
   const watched = symbols[0]
   const readMicros = Histogram.make()
@@ -73,7 +74,7 @@ export const make = ({ cache, name, prices, rate, readers }: Options): Participa
       await running
     },
     report: () => {
-      const { errors, l1Hits, l2Hits, misses, sets } = cache.metrics()
+      const { errors, l1Hits, l2Hits, misses, sets } = metrics()
       return {
         process: name,
         elapsed: performance.now() - startedAt,

@@ -1,7 +1,7 @@
 /**
  * A child process: does its job as it is told, and ends with the channel to its parent.
  */
-import { createCache } from "tiercache"
+import { CacheManager } from "tiercache"
 import * as Participant from "./Participant.ts"
 import * as Protocol from "./Protocol.ts"
 import * as StockPrices from "./StockPrices.ts"
@@ -30,15 +30,22 @@ const fail = (error: unknown): void =>
 const work = async (): Promise<void> => {
   const job = Protocol.decodeJob(process.argv[2])
   const prices = StockPrices.select(await StockPrices.load(), job.symbols)
-  const cache = await createCache({
+  const tradecore = await CacheManager.start({
     backend: "tiered",
     prefix: job.prefix,
-    redis: { url: process.env.REDIS_URL ?? "" }
+    redis: { url: process.env.REDIS_URL ?? "" },
+    // there is nothing yet under a prefix that nobody has used
+    cleanup: { onStartup: false }
   })
-  const participant = Participant.make({ ...job, cache, prices })
+  const participant = Participant.make({
+    ...job,
+    quotes: tradecore.market.quote,
+    metrics: tradecore.cache.metrics,
+    prices
+  })
   cleanUp = async () => {
     await participant.stop()
-    await cache.close()
+    await tradecore.stop()
   }
 
   const obey: Record<Protocol.Command, () => void | Promise<void>> = {

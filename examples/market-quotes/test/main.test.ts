@@ -43,15 +43,10 @@ describe("main", () => {
     )
   })
 
-  it.each([
-    ["redis://127.0.0.1:1", /ECONNREFUSED/],
-    ["http://user:secret@127.0.0.1", /redis:\/\//],
-    ["redis://user:secret@127.0.0.1:99999", /redis:\/\//]
-  ])("says in one line that it cannot use %s", async (url, reason) => {
-    const { code, stderr, stdout } = await run(["--seconds", "1"], url)
+  it("says in one line that it cannot use a Redis, and never the password", async () => {
+    const { code, stderr, stdout } = await run(["--seconds", "1"], "redis://user:secret@127.0.0.1:1")
     assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
-    assert.match(stderr, /^market-quotes: [^\n]*\n$/)
-    assert.match(stderr, reason)
+    assert.match(stderr, /^market-quotes: [^\n]*ECONNREFUSED[^\n]*\n$/)
     assert.notInclude(stderr, "secret")
   })
 })

@@ -16,6 +16,7 @@ import { Effect, Schema } from "effect"
  * - `Decode`: an answer of the store has a form that no version of tiercache writes.
  * - `WrongType`: the key holds something else (a lock, a counter's text, a Redis list).
  * - `Unsupported`: the backend declares that it cannot do this.
+ * - `LoadFailed`: another process, or an earlier caller, tried to load the value and failed, and nobody is to try again yet.
  * - `InvalidKey`: a key or a key part that cannot be a key (empty, ill-formed Unicode).
  * - `InvalidOption`: an option out of its range (a TTL of zero, a malformed URL).
  */
@@ -27,6 +28,7 @@ export const Reason = Schema.Literals([
   "Decode",
   "WrongType",
   "Unsupported",
+  "LoadFailed",
   "InvalidKey",
   "InvalidOption"
 ])
@@ -43,7 +45,7 @@ export type Reason = typeof Reason.Type
  *
  * **Gotchas**
  *
- * Neither keys nor values nor credentials are part of an error, so that it can be logged as it is.
+ * Neither keys nor values nor credentials are part of an error, so that it can be logged as it is; keys are with the switch `logKeys`.
  */
 export class CacheError extends Schema.TaggedError<CacheError>()("CacheError", {
   reason: Reason,
@@ -59,8 +61,8 @@ export const make = (operation: string, reason: Reason, message: string): CacheE
 export const isCacheError = Schema.is(CacheError)
 
 /** As `Effect.suspend`, where a `CacheError` that is thrown is a failure. Whatever else is thrown is a defect. */
-export const suspend = <A, R>(f: () => Effect.Effect<A, CacheError, R>): Effect.Effect<A, CacheError, R> =>
-  Effect.suspend(() => {
+export const suspend = <A, E, R>(f: () => Effect.Effect<A, E, R>): Effect.Effect<A, E | CacheError, R> =>
+  Effect.suspend((): Effect.Effect<A, E | CacheError, R> => {
     try {
       return f()
     } catch (error) {

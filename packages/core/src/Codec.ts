@@ -8,6 +8,7 @@ import * as messagePack from "./internal/messagePack.ts"
 import { toCodecNative } from "./internal/nativeForm.ts"
 import * as schemaForm from "./internal/schemaForm.ts"
 import * as Storable from "./internal/storable.ts"
+import type * as Secrets from "./Secrets.ts"
 
 /**
  * A two-way translation between values and bytes, for the value of one key.
@@ -24,6 +25,12 @@ export interface Codec<A> {
   readonly decode: (bytes: Uint8Array, key: string) => A
   /** Lets memory hand out one instance to all readers although it cannot be frozen. */
   readonly share?: boolean | undefined
+  /** Neither keys nor values of what it encodes may be logged. */
+  readonly secret?: boolean | undefined
+  /** `false` keeps its values out of L1. */
+  readonly local?: boolean | undefined
+  /** Of a codec that has to be given keys before it encodes anything, see `Secrets.lock`. */
+  readonly unlock?: ((keys: Secrets.KeyRing | "in-process") => Codec<A>) | undefined
 }
 
 /**

@@ -5,7 +5,9 @@ import { Schema } from "effect"
 import * as CacheError from "./CacheError.ts"
 import * as CacheKey from "./CacheKey.ts"
 import * as Codec from "./Codec.ts"
-import * as Ttl from "./Ttl.ts"
+import * as LoadPolicy from "./LoadPolicy.ts"
+import * as Secrets from "./Secrets.ts"
+import type * as Tag from "./Tag.ts"
 
 /** A part of a key: a schema whose encoded form is text or a number, such as a branded string. */
 export type KeySchema = Schema.Codec<unknown, string> | Schema.Codec<unknown, number>
@@ -33,20 +35,27 @@ export interface Entity<Id, A> {
   readonly domain: string
   readonly type: string
   readonly codec: Codec.Codec<A>
-  /** The cache's default if undefined. */
-  readonly ttl: Ttl.Input | undefined
+  /** How values are loaded and kept. The cache has a default for `ttl`. */
+  readonly policy: LoadPolicy.Options<A>
   readonly onWrite: OnWrite
   /** The key of one entry. Throws a `CacheError` with reason `InvalidKey` for an id that its schema or `CacheKey` refuses. */
   readonly key: (id: Id) => CacheKey.CacheKey
+  /** What an entry can be deleted by, together with others. Throws as `key` does. */
+  readonly tags: ((id: Id) => ReadonlyArray<Tag.Tag>) | undefined
 }
 
-export interface Options<Fields extends KeyFields, A> {
+/** What stands before the parts of a key, by their names. */
+export type Labels<Fields extends KeyFields> = { readonly [Name in keyof Fields]?: string }
+
+export interface Options<Fields extends KeyFields, A> extends LoadPolicy.Options<A> {
   /** One schema for each part of the key, at least one. */
   readonly key: Fields
-  /** Puts the name of each part before it: `u:user-123:c:conn-456`. */
-  readonly labels?: boolean | undefined
+  /**
+   * Puts the name of each part before it: `u:user-123:c:conn-456`. Or the given text before the parts named here, so that ids
+   * can have long names and keys short ones: `{ user: "u", connection: "c" }`.
+   */
+  readonly labels?: boolean | Labels<NoInfer<Fields>> | undefined
   readonly value: Codec.ValueSchema<A>
-  readonly ttl?: Ttl.Input | undefined
   /** `invalidate` unless given. */
   readonly onWrite?: OnWrite | undefined
   /**
@@ -54,6 +63,15 @@ export interface Options<Fields extends KeyFields, A> {
    * value is decoded at each hit.
    */
   readonly share?: boolean | undefined
+  /**
+   * Encrypts the values wherever they are bytes: in Redis and in messages between processes. The cache needs a key ring for that
+   * (`secrets`, see `Secrets`). Keys and values of a secret entity are never logged.
+   */
+  readonly secret?: boolean | undefined
+  /** Whether a process may hold copies in front of the store; not those of a secret entity, unless given. */
+  readonly l1?: boolean | undefined
+  /** What an entry can be deleted by, together with others: `cache.deleteTags`. */
+  readonly tags?: ((id: Id<Fields>) => ReadonlyArray<Tag.Tag>) | undefined
 }
 
 /**
@@ -61,7 +79,7 @@ export interface Options<Fields extends KeyFields, A> {
  *
  * **Details**
  *
- * Throws a `CacheError` for a domain, a type or a TTL that cannot be one.
+ * Throws a `CacheError` for a domain, a type or an option that cannot be one.
  *
  * **Example**
  *
@@ -82,22 +100,27 @@ export const make = <const Fields extends KeyFields, A>(
   type: string,
   options: Options<Fields, A>
 ): Entity<Id<Fields>, A> => {
-  if (options.ttl !== undefined) Ttl.toMillisUnsafe("Entity.make", options.ttl)
   if (options.onWrite !== undefined && options.onWrite !== "invalidate" && options.onWrite !== "update") {
     throw CacheError.make("Entity.make", "InvalidOption", '`onWrite` is "invalidate" or "update"')
   }
+  LoadPolicy.check("Entity.make", options)
   const names = Object.keys(options.key)
   if (names.length === 0) throw CacheError.make("Entity.make", "InvalidOption", "a key needs at least one part")
   const base = CacheKey.fromParts([domain, type]).encoded
-  const labels = names.map((name) => (options.labels === true ? `${CacheKey.encodePart(name)}:` : ""))
+  const labels = labelsOf(names, options.labels)
   const encode = Schema.encodeUnknownSync(Schema.Struct(options.key))
   const isSingle = names.length === 1
+  const isSecret = options.secret === true
+  const isLocal = options.l1 ?? !isSecret
+  const codec = { ...Codec.schema(options.value), share: options.share, local: isLocal }
   return {
     domain,
     type,
-    codec: { ...Codec.schema(options.value), share: options.share },
-    ttl: options.ttl,
-    onWrite: options.onWrite ?? "invalidate",
+    codec: isSecret ? Secrets.lock(codec) : codec,
+    policy: options,
+    // nobody holds what could be replaced
+    onWrite: isLocal ? (options.onWrite ?? "invalidate") : "invalidate",
+    tags: options.tags,
     key: (id) => {
       const parts = encodeId(encode, isSingle ? { [names[0]!]: id } : id)
       return new CacheKey.CacheKey(
@@ -105,6 +128,23 @@ export const make = <const Fields extends KeyFields, A>(
       )
     }
   }
+}
+
+/** What stands before each part, its colon included. Throws a `CacheError`. */
+const labelsOf = (
+  names: ReadonlyArray<string>,
+  labels: boolean | Readonly<Record<string, string | undefined>> | undefined
+): ReadonlyArray<string> => {
+  if (labels === undefined || labels === false) return names.map(() => "")
+  const byName = labels === true ? Object.fromEntries(names.map((name) => [name, name])) : labels
+  // who writes JavaScript may name a part that the key does not have
+  if (Object.keys(byName).some((name) => !names.includes(name))) {
+    throw CacheError.make("Entity.make", "InvalidOption", "`labels` names a part that the key does not have")
+  }
+  return names.map((name) => {
+    const label = byName[name]
+    return label === undefined ? "" : `${CacheKey.encodePart(label)}:`
+  })
 }
 
 const encodeId = (

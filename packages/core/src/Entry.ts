@@ -13,7 +13,8 @@ export type Tier = "l1" | "l2"
  * `goneAfter` it is stale; then it is gone.
  */
 export interface Entry<out A> {
-  readonly value: A
+  /** `undefined` if it is known that there is no value. */
+  readonly value: A | undefined
   readonly freshUntil: number
   readonly goneAfter: number
   /**
@@ -22,4 +23,6 @@ export interface Entry<out A> {
    */
   readonly version: number
   readonly tier: Tier
+  /** The copy may be older than its store promises, see `TieredBackend.Options.whileDistrusted`. */
+  readonly isDistrusted?: boolean | undefined
 }

@@ -11,17 +11,18 @@ import type * as CacheError from "./CacheError.ts"
 
 /**
  * What happened to the keys: a value was written, they are gone, their TTL changed; all that match a pattern are gone; or all keys
- * of the store are.
+ * of the store are. `released` and `failed` change no value: a lease has ended for which somebody waited, see `Lease`. Nor does `woken`: a
+ * script wakes those who wait under these names, see `Script`.
  */
-export type Kind = "set" | "delete" | "expire" | "pattern" | "flush"
+export type Kind = "set" | "delete" | "expire" | "pattern" | "flush" | "released" | "failed" | "woken"
 
 export interface Message {
   /** The process that wrote, as its `Invalidation` names itself. */
   readonly origin: string
   readonly kind: Kind
-  /** Whole keys. Patterns in their written form for `pattern`; none for `flush`. */
+  /** Whole keys. Patterns in their written form for `pattern`; none for `flush`; what the script gave for `woken`. */
   readonly keys: ReadonlyArray<string>
-  /** The number that the writer gave to this write, if it did; with `origin` it names one write. */
+  /** The number that the writer gave to this write, if it did; with `origin` it names one write, or the lease that has ended. */
   readonly writeId?: number | undefined
   /** The entries as they were written, in the order of the keys, if the writer pushes them. */
   readonly pushed?: ReadonlyArray<Pushed> | undefined

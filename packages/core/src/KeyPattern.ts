@@ -16,7 +16,9 @@ import * as CacheError from "./CacheError.ts"
 import * as CacheKey from "./CacheKey.ts"
 
 export interface KeyPattern {
-  /** The pattern in Redis' syntax, which is also its written form. */
+  /** The written forms of what it consists of, in Redis' syntax: of one pattern, one. */
+  readonly globs: ReadonlyArray<string>
+  /** One pattern that everything matches which matches any of them, and maybe more. */
   readonly glob: string
   /** Whether a whole key matches. Linear in the length of the key for each `*`. */
   readonly matches: (key: string) => boolean
@@ -42,7 +44,40 @@ export const make = (prefix: string, pattern: string): KeyPattern => {
 }
 
 /** A pattern from its written form. */
-export const ofGlob = (glob: string): KeyPattern => ({ glob, matches: (key) => matchesGlob(glob, key) })
+export const ofGlob = (glob: string): KeyPattern => ({
+  globs: [glob],
+  glob,
+  matches: (key) => matchesGlob(glob, key)
+})
+
+/** What matches one of several patterns, as one pattern. None at all match nothing. */
+export const anyOf = (patterns: ReadonlyArray<KeyPattern>): KeyPattern => {
+  const [only] = patterns
+  if (only !== undefined && patterns.length === 1) return only
+  const globs = [...new Set(patterns.flatMap(({ globs }) => globs))]
+  return {
+    globs,
+    glob: globs.length > 1 ? `${commonBeginning(globs)}*` : (globs[0] ?? ""),
+    matches: (key) => patterns.some(({ matches }) => matches(key))
+  }
+}
+
+/** What matches one pattern and not the other. It is announced as the first one, so an L1 may lose more than the store does. */
+export const except = (pattern: KeyPattern, excluded: KeyPattern): KeyPattern => ({
+  ...pattern,
+  matches: (key) => pattern.matches(key) && !excluded.matches(key)
+})
+
+/** How all keys begin that match any of them, as far as it is literal. */
+const commonBeginning = ([first = "", ...others]: ReadonlyArray<string>): string => {
+  let length = 0
+  const isCommon = () =>
+    length < first.length &&
+    !/[*?]/.test(first.charAt(length)) &&
+    others.every((glob) => glob[length] === first[length])
+  while (isCommon()) length++
+  return first.slice(0, length)
+}
 
 const encodeGlob = (part: string): string => {
   if (!/[*?]/.test(part)) return CacheKey.encodePart(part)

@@ -4,13 +4,31 @@
 import { Context } from "effect"
 import type * as Snapshot from "./Snapshot.ts"
 
-/** Deadlines are in milliseconds of the process' monotonic clock. */
+/** Deadlines are in milliseconds of the process' monotonic clock. Once it is given to a store, it is that store's. */
 export interface LocalEntry {
-  readonly snapshot: Snapshot.Snapshot<unknown>
+  /** `Snapshot.gone` as soon as the store does not hold the entry any more: evicted, deleted or replaced. */
+  snapshot: Snapshot.Snapshot<unknown>
   readonly freshUntil: number
   readonly goneAfter: number
   /** See `Entry`. */
   readonly version: number
+}
+
+/**
+ * Where a reader who asks for one key again and again lets the store note what it found, so that it need not look it up each time.
+ *
+ * **Details**
+ *
+ * It is for one key of one store. What it notes counts as long as the store holds that entry, which the entry itself tells.
+ */
+export class Bookmark {
+  readonly key: string
+  entry: LocalEntry | undefined = undefined
+  /** When the entry was last marked as used; the store's own count. */
+  usedAt = 0
+  constructor(key: string) {
+    this.key = key
+  }
 }
 
 /**
@@ -22,8 +40,8 @@ export interface LocalEntry {
 export class LocalStore extends Context.Service<
   LocalStore,
   {
-    /** As a use of the entry, which puts off its eviction. */
-    readonly get: (key: string) => LocalEntry | undefined
+    /** As a use of the entry, which puts off its eviction. A bookmark of the key spares looking it up, if the store minds it. */
+    readonly get: (key: string, bookmark?: Bookmark) => LocalEntry | undefined
     readonly peek: (key: string) => LocalEntry | undefined
     /** Returns false, and holds nothing under the key, if the entry alone exceeds the limit in bytes. */
     readonly set: (key: string, entry: LocalEntry) => boolean

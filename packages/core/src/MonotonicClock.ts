@@ -19,4 +19,11 @@ export const fromClock = (clock: Clock.Clock): Now =>
   clock === liveClock ? performanceNow : () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
 const liveClock = Context.get(Context.empty(), Clock.Clock)
-const performanceNow: Now = () => performance.now()
+
+const { Date: realDate, performance: realPerformance } = globalThis
+
+/**
+ * `performance` is a getter of the global object, which costs as much as the rest of a hit, so it is read once. The fake timers of a
+ * test runner replace it, and with it `Date`, which costs nothing to look at.
+ */
+const performanceNow: Now = () => (Date === realDate ? realPerformance : performance).now()

@@ -10,6 +10,9 @@
  * - `ARGV` are the arguments that `args` returns, then the time in microseconds. On Redis that last one is
  *   empty and the body asks `TIME`; tests pass a number. Reading it is the body's business.
  * - Numbers above 2^31 are formatted with `string.format("%.0f", x)`: Lua's own text form loses digits.
+ *
+ * A script that others wait for can wake them: what it gives to `wake`, a list of names, is told to all listeners of the bus as a
+ * message of kind `woken`, in the same step. Messages may be lost; who waits looks by itself now and then.
  */
 
 /**
@@ -36,8 +39,18 @@ export interface Script<State, Args, Reply> {
   /** Reads the answer of the Lua body; throws a `CacheError` for one that cannot be. */
   readonly reply: (raw: unknown) => Reply
   /** `now` is in microseconds. Throws a `CacheError` where the Lua body returns an error. */
-  readonly reducer: (slots: Slots<State>, args: Args, now: number) => Reply
+  readonly reducer: (slots: Slots<State>, args: Args, now: number, wake: Wake) => Reply
+  /**
+   * Whether nothing is done once its caller has given up, where that can be known: for what would have to be taken back. What
+   * comes late fails with `Timeout`. The Lua body then has one more argument behind the time.
+   */
+  readonly expires?: boolean | undefined
+  /** Whether it may wake. The Lua body then has a function `wake`, and two more arguments at the end, which are for that. */
+  readonly wakes?: boolean | undefined
 }
+
+/** Tells those who wait under these names to look again; when the writes of the script are done. */
+export type Wake = (names: ReadonlyArray<string>) => void
 
 /** Infers the types of a script from its parts. */
 export const make = <State, Args, Reply>(script: Script<State, Args, Reply>): Script<State, Args, Reply> => script

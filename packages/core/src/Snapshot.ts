@@ -17,6 +17,8 @@ export interface Snapshot<out A> {
   readonly codec: object
   /** Set if the value is shared; then `bytes` is undefined. */
   readonly value: A | undefined
+  /** The shared value for those who await it; the same promise for all. */
+  readonly promise: Promise<A> | undefined
   readonly bytes: Uint8Array | undefined
   /** Estimated size in memory, in bytes. */
   readonly size: number
@@ -36,11 +38,11 @@ export const make = <A>(codec: Codec.Codec<A>, value: A, key: string): Snapshot<
  */
 export const own = <A>(codec: Codec.Codec<A>, value: A, key: string): Snapshot<A> => {
   const size = freeze(value)
-  if (size !== undefined) return new Held(codec, value, undefined, size)
+  if (size !== undefined) return new Shared(codec, value, size)
   const bytes = encodeDecoded(codec, value, key)
-  if (codec.share === true) return new Held(codec, value, undefined, bytes.length * 2 + OBJECT_BYTES)
+  if (codec.share === true) return new Shared(codec, value, bytes.length * 2 + OBJECT_BYTES)
   // a copy: the encoder's buffer is larger than what it returned
-  return new Held(codec, undefined, Uint8Array.from(bytes), bytes.length + OBJECT_BYTES)
+  return new Encoded(codec, Uint8Array.from(bytes))
 }
 
 const encodeDecoded = <A>(codec: Codec.Codec<A>, value: A, key: string): Uint8Array => {
@@ -50,6 +52,9 @@ const encodeDecoded = <A>(codec: Codec.Codec<A>, value: A, key: string): Uint8Ar
     throw CacheError.make("decode", "Decode", "the stored bytes hold a value that its codec does not write")
   }
 }
+
+/** Takes a value as it is, neither copied nor frozen. */
+export const shared = <A>(codec: Codec.Codec<A>, value: A): Snapshot<A> => new Shared(codec, value, OBJECT_BYTES)
 
 /**
  * The value for a reader who asks with this codec. Throws a `CacheError` with reason `Decode` if it was stored with another
@@ -64,20 +69,32 @@ export const read = <A>(snapshot: Snapshot<unknown>, codec: Codec.Codec<A>, key:
 export const wasMadeWith = <A>(snapshot: Snapshot<unknown>, codec: Codec.Codec<A>): snapshot is Snapshot<A> =>
   snapshot.codec === codec
 
-class Held<A> implements Snapshot<A> {
+/** A value that was read from a snapshot, as a promise: the snapshot's own if all readers share the value. */
+export const promiseOf = <A>(snapshot: Snapshot<unknown> | undefined, codec: Codec.Codec<A>, value: A): Promise<A> => {
+  const isShared = snapshot !== undefined && wasMadeWith(snapshot, codec) && snapshot.value === value
+  return (isShared ? snapshot.promise : undefined) ?? Promise.resolve(value)
+}
+
+/** Stands for a value that is known not to exist. No codec made it, so that no reader takes it for a value. */
+export const absent: Snapshot<never> = {
+  codec: {},
+  value: undefined,
+  promise: undefined,
+  bytes: undefined,
+  size: 0,
+  encode: () => new Uint8Array(),
+  decode: () => undefined
+}
+
+/** Stands where a value was, in an entry that its store has let go. */
+export const gone: Snapshot<never> = { ...absent, codec: {} }
+
+abstract class Held<A> {
   readonly codec: Codec.Codec<A>
-  readonly value: A | undefined
-  readonly bytes: Uint8Array | undefined
   readonly size: number
-  constructor(codec: Codec.Codec<A>, value: A | undefined, bytes: Uint8Array | undefined, size: number) {
+  constructor(codec: Codec.Codec<A>, size: number) {
     this.codec = codec
-    this.value = value
-    this.bytes = bytes
     this.size = size
-  }
-  encode(key: string): Uint8Array {
-    if (this.bytes !== undefined) return this.bytes
-    return this.value === undefined ? new Uint8Array() : this.codec.encode(this.value, key)
   }
   decode(bytes: Uint8Array, key: string): Snapshot<A> | undefined {
     try {
@@ -85,6 +102,42 @@ class Held<A> implements Snapshot<A> {
     } catch {
       return undefined
     }
+  }
+}
+
+class Shared<A> extends Held<A> implements Snapshot<A> {
+  readonly value: A | undefined
+  #promise: Promise<A> | undefined
+  constructor(codec: Codec.Codec<A>, value: A, size: number) {
+    super(codec, size)
+    this.value = value
+  }
+  get promise(): Promise<A> | undefined {
+    if (this.value !== undefined) this.#promise ??= Promise.resolve<A>(this.value)
+    return this.#promise
+  }
+  get bytes(): undefined {
+    return undefined
+  }
+  encode(key: string): Uint8Array {
+    return this.value === undefined ? new Uint8Array() : this.codec.encode(this.value, key)
+  }
+}
+
+class Encoded<A> extends Held<A> implements Snapshot<A> {
+  readonly bytes: Uint8Array
+  constructor(codec: Codec.Codec<A>, bytes: Uint8Array) {
+    super(codec, bytes.length + OBJECT_BYTES)
+    this.bytes = bytes
+  }
+  get value(): undefined {
+    return undefined
+  }
+  get promise(): undefined {
+    return undefined
+  }
+  encode(): Uint8Array {
+    return this.bytes
   }
 }
 

@@ -32,7 +32,7 @@ const MAX_MILLIS = 100 * 365.25 * 24 * 3_600_000
  * ```
  */
 export const toMillisUnsafe = (operation: string, ttl: Input): number => {
-  const millis = isInput(ttl) ? durationMillis(ttl) : NaN
+  const millis = typeof ttl === "string" ? parsed(ttl) : isInput(ttl) ? durationMillis(ttl) : NaN
   if (millis > 0 && millis <= MAX_MILLIS) return Math.ceil(millis)
   const got = Duration.isDuration(ttl) ? Duration.format(ttl) : Formatter.format(ttl).slice(0, 40)
   throw CacheError.make(
@@ -42,9 +42,22 @@ export const toMillisUnsafe = (operation: string, ttl: Input): number => {
   )
 }
 
+/** To read a text takes longer than most of what an operation does, and a program has few of them. */
+const known = new Map<string, number>()
+
+/** Texts that are remembered: who makes them up at run time must not fill the memory. */
+const MAX_KNOWN = 100
+
+const parsed = (text: Exclude<Input, object>): number => {
+  const remembered = known.get(text)
+  if (remembered !== undefined) return remembered
+  const millis = durationMillis(text)
+  if (millis > 0 && known.size < MAX_KNOWN) known.set(text, millis)
+  return millis
+}
+
 /** What the type says, for callers without types. */
 const isInput = (input: unknown): boolean =>
-  typeof input === "string" ||
   Duration.isDuration(input) ||
   (Predicate.isObject(input) && Object.values(input).every((part) => part === undefined || typeof part === "number"))
 

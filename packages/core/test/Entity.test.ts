@@ -27,6 +27,26 @@ describe("Entity.key", () => {
     assert.strictEqual(String(labelled.key(id)), "vb:adapter:u:user-123:c:conn-456")
   })
 
+  it("puts other names in front of them if told so", () => {
+    const options = { key: { user: Schema.String, connection: Schema.String }, value: Schema.String }
+    const id = { user: "user-123", connection: "conn-456" }
+    const keyWith = (labels: Entity.Labels<typeof options.key>) =>
+      String(Entity.make("vb", "adapter", { ...options, labels }).key(id))
+    assert.strictEqual(keyWith({ user: "u", connection: "c" }), "vb:adapter:u:user-123:c:conn-456")
+    assert.strictEqual(keyWith({ connection: "c" }), "vb:adapter:user-123:c:conn-456")
+    assert.strictEqual(keyWith({}), "vb:adapter:user-123:conn-456")
+    assert.strictEqual(keyWith({ user: "*:{u}" }), "vb:adapter:%2A%3A%7Bu%7D:user-123:conn-456")
+    assert.strictEqual(
+      reasonOf(() => keyWith({ user: "" })),
+      "InvalidKey"
+    )
+    const misspelt: object = { users: "u" }
+    assert.strictEqual(
+      reasonOf(() => keyWith(misspelt)),
+      "InvalidOption"
+    )
+  })
+
   it("takes numbers", () => {
     const Orders = Entity.make("order", "status", { key: { order: Schema.Int }, value: Schema.String })
     assert.strictEqual(String(Orders.key(-5)), "order:status:-5")

@@ -154,3 +154,51 @@ describe("KeyPattern.make", () => {
     )
   })
 })
+
+describe("KeyPattern.anyOf", () => {
+  const anyOf = (...patterns: ReadonlyArray<string>) =>
+    KeyPattern.anyOf(patterns.map((pattern) => KeyPattern.make("app", pattern)))
+
+  it("has one pattern that covers all of them", () => {
+    assert.strictEqual(anyOf("user:1:*", "user:12").glob, "app:user:1*")
+    assert.strictEqual(anyOf("user:*", "user:1").glob, "app:user:*")
+    assert.strictEqual(anyOf("a", "b").glob, "app:*")
+    assert.strictEqual(anyOf("?a", "?b").glob, "app:*")
+    assert.strictEqual(anyOf("user:*").glob, "app:user:*")
+    assert.strictEqual(anyOf("user:*", "user:*").glob, "app:user:*")
+  })
+
+  it("matches what matches any, and nothing if there is none", () => {
+    const pattern = anyOf("user:*", "*:1")
+    assert.deepStrictEqual(pattern.globs, ["app:user:*", "app:*:1"])
+    assert.isTrue(pattern.matches("app:user:2"))
+    assert.isTrue(pattern.matches("app:order:1"))
+    assert.isFalse(pattern.matches("app:order:2"))
+    assert.isFalse(anyOf().matches(""))
+  })
+
+  it("covers every key that matches, whatever the patterns", () => {
+    const part = fc.stringMatching(/^[ab*?]{1,4}$/)
+    const text = fc.array(part, { minLength: 1, maxLength: 3 }).map((parts) => parts.join(":"))
+    fc.assert(
+      fc.property(fc.array(text, { minLength: 1, maxLength: 4 }), text, (patterns, written) => {
+        const pattern = anyOf(...patterns)
+        const key = `app:${written.replaceAll(/[*?]/g, "a")}`
+        if (pattern.matches(key)) assert.isTrue(KeyPattern.ofGlob(pattern.glob).matches(key))
+      }),
+      runs(300)
+    )
+  })
+})
+
+describe("KeyPattern.except", () => {
+  it("matches what the first one matches and the other does not", () => {
+    const pattern = KeyPattern.except(KeyPattern.make("app", "*"), KeyPattern.make("app", "lock:*"))
+    assert.isTrue(pattern.matches("app:user:1"))
+    assert.isTrue(pattern.matches("app:locks:1"))
+    assert.isFalse(pattern.matches("app:lock:1"))
+    assert.isFalse(pattern.matches("other:user:1"))
+    assert.deepStrictEqual(pattern.globs, ["app:*"])
+    assert.isTrue(KeyPattern.except(KeyPattern.make("app", "*"), KeyPattern.anyOf([])).matches("app:lock:1"))
+  })
+})

@@ -2,6 +2,7 @@ import { MonotonicClock } from "@tiercache/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect } from "effect"
 import { TestClock } from "effect/testing"
+import { vi } from "vitest"
 
 const HOUR_MILLIS = 3_600_000
 
@@ -48,6 +49,20 @@ describe("MonotonicClock", () => {
       const [before, time, after] = [performance.now(), now(), performance.now()]
       assert.isTrue(before <= time && time <= after)
       assert.strictEqual(MonotonicClock.fromClock(yield* Clock.Clock), now)
+    })
+  )
+
+  it.live("follows the fake timers of a test runner, whenever they begin and end", () =>
+    Effect.gen(function* () {
+      const now = yield* MonotonicClock.now
+      vi.useFakeTimers()
+      yield* Effect.addFinalizer(() => Effect.sync(() => vi.useRealTimers()))
+      const start = now()
+      vi.advanceTimersByTime(HOUR_MILLIS)
+      assert.strictEqual(now() - start, HOUR_MILLIS)
+      vi.useRealTimers()
+      const [before, time, after] = [performance.now(), now(), performance.now()]
+      assert.isTrue(before <= time && time <= after)
     })
   )
 })

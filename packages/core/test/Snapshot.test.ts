@@ -256,3 +256,16 @@ describe("Snapshot.size", () => {
     assert.strictEqual(bytes?.buffer.byteLength, bytes?.length)
   })
 })
+
+describe("Snapshot.promiseOf", () => {
+  it("is the snapshot's own for its own shared value, and another for any other", async () => {
+    const snapshot = make({ a: 1 })
+    const value = read(snapshot)
+    const promise = Snapshot.promiseOf(snapshot, Codec.msgpack, value)
+    assert.strictEqual(Snapshot.promiseOf(snapshot, Codec.msgpack, value), promise)
+    assert.strictEqual(await promise, value)
+    assert.strictEqual(await Snapshot.promiseOf<unknown>(snapshot, Codec.msgpack, "other"), "other")
+    assert.strictEqual(await Snapshot.promiseOf<unknown>(undefined, Codec.msgpack, "other"), "other")
+    assert.strictEqual(await Snapshot.promiseOf<unknown>(Snapshot.gone, Codec.msgpack, "other"), "other")
+  })
+})

@@ -68,6 +68,31 @@ describe("TcpProxy", { concurrent: true }, () => {
   )
 
   it.live(
+    "has faults only for connections on which something was sent, from then on",
+    Effect.fnUntraced(function* () {
+      const { port } = yield* makeServer("a")
+      const proxy = yield* TcpProxy.make({ target: { port }, only: (sent) => sent.includes("!") })
+      const meant = yield* makeClient(proxy.port)
+      const other = yield* makeClient(proxy.port)
+      yield* proxy.stall("toServer")
+      for (const client of [meant, other]) client.send("1")
+      yield* until(() => meant.received === "a:1;" && other.received === "a:1;")
+      meant.send("!")
+      yield* aMoment
+      for (const client of [meant, other]) client.send("2")
+      yield* until(() => other.received === "a:1;a:2;")
+      assert.strictEqual(meant.received, "a:1;")
+      yield* proxy.pass()
+      yield* until(() => meant.received.replaceAll(/a:|;/g, "") === "1!2")
+      assert.strictEqual(proxy.bytes("toServer"), 5)
+      yield* proxy.cut
+      yield* until(() => meant.error === "ECONNRESET" && proxy.connections() === 1)
+      other.send("3")
+      yield* until(() => other.received === "a:1;a:2;a:3;")
+    })
+  )
+
+  it.live(
     "delays one direction and keeps the order",
     Effect.fnUntraced(function* () {
       const { client, proxy } = yield* makeStage
@@ -98,6 +123,17 @@ describe("TcpProxy", { concurrent: true }, () => {
       assert.strictEqual(client.received, "")
       yield* proxy.pass()
       yield* until(() => /^a:1;a:2;$|^a:12;$/.test(client.received))
+    })
+  )
+
+  it.live(
+    "counts bytes each way, whatever becomes of them",
+    Effect.fnUntraced(function* () {
+      const { client, proxy } = yield* makeStage
+      yield* proxy.drop("toServer")
+      client.send("12345")
+      yield* until(() => proxy.bytes("toServer") === "0".length + "12345".length)
+      assert.strictEqual(proxy.bytes("toClient"), "a:0;".length)
     })
   )
 

@@ -95,6 +95,17 @@ describe("Ttl.toMillisUnsafe", () => {
     assert.isBelow(error.message.length, 200)
   })
 
+  it("reads any number of texts, again and again", () => {
+    const millis = Array.from({ length: 300 }, (_, index) => index + 1)
+    for (const _ of ["first", "again"]) {
+      assert.deepStrictEqual(
+        millis.map((millis) => toMillis(`${millis} millis`)),
+        millis
+      )
+      assert.strictEqual(cacheErrorOf(() => toMillis("0 millis")).reason, "InvalidOption")
+    }
+  })
+
   it("says what it got", () => {
     const messageOf = (ttl: unknown) => cacheErrorOf(() => toMillis(ttl)).message.split("got ")[1]
     assert.strictEqual(messageOf(5), "5")

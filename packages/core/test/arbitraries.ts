@@ -3,9 +3,9 @@
  */
 import * as fc from "fast-check"
 
-/** How often a property is tried: so often, or fifty times as often in a full run. */
+/** How often a property is tried: so often, or ten times as often in a full run. */
 export const runs = (count: number): { readonly numRuns: number } => ({
-  numRuns: process.env["TIERCACHE_TEST_FULL"] === undefined ? count : count * 50
+  numRuns: process.env["TIERCACHE_TEST_FULL"] === undefined ? count : count * 10
 })
 
 /** Well-formed text: empty, long, of all planes, with control characters, with a byte order mark. */

@@ -1,7 +1,7 @@
 /**
  * A bus between several caches of one program, as Redis is between processes. Tests order its faults.
  */
-import { CacheError, type Invalidation, MonotonicClock } from "@tiercache/core"
+import { CacheError, type Invalidation, MonotonicClock, type Script } from "@tiercache/core"
 import { Duration, Effect, FiberSet, type Scope } from "effect"
 
 /** What goes wrong with messages on their way. */
@@ -19,14 +19,18 @@ export interface Faults {
 export interface Member {
   /** What the member's backend provides to those who listen. */
   readonly invalidation: Invalidation.Invalidation["Service"]
-  /** As `invalidation.subscribe`, without what `publishMissing` and `publishPattern` announce. */
+  /** As `invalidation.subscribe`, without what `publishMissing`, `publishPatterns`, `publishEnded` and `publishWoken` announce. */
   readonly subscribeToChanges: Invalidation.Invalidation["Service"]["subscribe"]
   /** Announces a write of this member, to itself too. Reaches others even while this one hears nothing. */
   readonly publish: (kind: Invalidation.Kind, keys: ReadonlyArray<string>, details?: Details) => void
   /** Announces a delete of what was not there: no change, but an L1 may still hold what the store has evicted. */
   readonly publishMissing: (keys: ReadonlyArray<string>) => void
-  /** Announces that all keys of a pattern were deleted, those included that only an L1 still has. */
-  readonly publishPattern: (glob: string) => void
+  /** Announces that all keys of some patterns were deleted, those included that only an L1 still has. */
+  readonly publishPatterns: (globs: ReadonlyArray<string>) => void
+  /** Announces that a lease of this member has ended, see `Lease`: no change. */
+  readonly publishEnded: (kind: "released" | "failed", keys: ReadonlyArray<string>, writeId: number) => void
+  /** Tells what a script gave to `wake`: no change. */
+  readonly publishWoken: Script.Wake
 }
 
 export interface InProcessBus {
@@ -191,7 +195,9 @@ export const make: Effect.Effect<InProcessBus, never, Scope.Scope> = Effect.gen(
           subscribeToChanges: (listener) => subscribe({ origin, listener, changesOnly: true }),
           publish: (kind, keys, details) => publish({ origin, kind, keys, ...details }, true),
           publishMissing: (keys) => publish({ origin, kind: "delete", keys }, false),
-          publishPattern: (glob) => publish({ origin, kind: "pattern", keys: [glob] }, false)
+          publishPatterns: (globs) => publish({ origin, kind: "pattern", keys: globs }, false),
+          publishEnded: (kind, keys, writeId) => publish({ origin, kind, keys, writeId }, false),
+          publishWoken: (names) => publish({ origin, kind: "woken", keys: names }, false)
         })
       ),
     setFaults: (next) => {

@@ -131,3 +131,106 @@ describe("LruStore", () => {
     )
   })
 })
+
+describe("a bookmark", () => {
+  const KEY = fc.integer({ min: 0, max: 30 }).map((n) => `k${n}`)
+
+  it("never shows what the store does not hold, and keeps no value alive that it has let go", () => {
+    const step = fc.record({
+      op: fc.constantFrom("set", "get", "delete", "clear", "read"),
+      key: KEY,
+      length: fc.nat({ max: 600 })
+    })
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 20 }),
+        fc.integer({ min: 300, max: 5000 }),
+        fc.array(step, { maxLength: 200 }),
+        (maxEntries, maxBytes, steps) => {
+          const store = Effect.runSync(LruStore.make({ maxEntries, maxBytes }))
+          const bookmarks = new Map<string, LocalStore.Bookmark>()
+          for (const { key, length, op } of steps) {
+            if (op === "set") store.set(key, entryOf(key, "x".repeat(length)))
+            else if (op === "get") store.get(key)
+            else if (op === "delete") store.delete(key)
+            else if (op === "clear" && length === 0) store.clear()
+            const bookmark = bookmarks.get(key) ?? new LocalStore.Bookmark(key)
+            bookmarks.set(key, bookmark)
+            const held = store.peek(key)
+            assert.strictEqual(store.get(key, bookmark), held)
+            assert.strictEqual(bookmark.entry, held)
+            for (const { entry, key } of bookmarks.values()) {
+              if (entry !== store.peek(key)) assert.strictEqual(entry?.snapshot, Snapshot.gone)
+            }
+          }
+        }
+      ),
+      { numRuns: 300 }
+    )
+  })
+
+  /** Reads and writes keys, by bookmarks; returns what was evicted at which step, with the steps of the last uses. */
+  const evictions = (maxEntries: number, steps: ReadonlyArray<{ readonly isWrite: boolean; readonly key: string }>) => {
+    const store = Effect.runSync(LruStore.make({ maxEntries }))
+    const bookmarks = new Map<string, LocalStore.Bookmark>()
+    const usedAt = new Map<string, number>()
+    const evicted: Array<{ readonly key: string; readonly usedAt: number; readonly others: ReadonlyArray<number> }> = []
+    steps.forEach(({ isWrite, key }, step) => {
+      const before = [...usedAt]
+      if (isWrite) store.set(key, entryOf(key, step))
+      const bookmark = bookmarks.get(key) ?? new LocalStore.Bookmark(key)
+      bookmarks.set(key, bookmark)
+      const isHeld = store.get(key, bookmark) !== undefined
+      if (isHeld) usedAt.set(key, step)
+      for (const [key, at] of before) {
+        if (store.peek(key) !== undefined) continue
+        usedAt.delete(key)
+        evicted.push({ key, usedAt: at, others: before.filter(([other]) => other !== key).map(([, at]) => at) })
+      }
+    })
+    return evicted
+  }
+
+  const steps = fc.array(fc.record({ isWrite: fc.boolean(), key: KEY }), { maxLength: 300 })
+
+  it("leaves the order of eviction exact in a store of less than eight entries", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 7 }), steps, (maxEntries, steps) => {
+        for (const { others, usedAt } of evictions(maxEntries, steps)) {
+          assert.isTrue(others.every((other) => other > usedAt))
+        }
+      }),
+      { numRuns: 300 }
+    )
+  })
+
+  it("lets nothing be evicted before seven eighths of the others were used since", () => {
+    const ENTRIES = 80
+    for (let writesBeforeUse = 0; writesBeforeUse < ENTRIES; writesBeforeUse++) {
+      const store = Effect.runSync(LruStore.make({ maxEntries: ENTRIES }))
+      const bookmark = new LocalStore.Bookmark("used")
+      let written = 0
+      const write = () => store.set(`other ${++written}`, entryOf("other", written))
+      for (let n = 1; n < ENTRIES; n++) write()
+      store.set("used", entryOf("used", 1))
+      store.get("used", bookmark)
+      for (let n = 0; n < writesBeforeUse; n++) write()
+      store.get("used", bookmark)
+      const before = written
+      while (store.peek("used") !== undefined) write()
+      assert.isAtLeast(written - before, (ENTRIES * 7) / 8)
+    }
+  })
+
+  it("spares a hot key the look-up, and still marks the use of one that has cooled down", () => {
+    const store = Effect.runSync(LruStore.make({ maxEntries: 100 }))
+    const bookmark = new LocalStore.Bookmark("hot")
+    store.set("hot", entryOf("hot", 1))
+    for (let n = 0; n < 1000; n++) {
+      store.set(`cold ${n}`, entryOf("cold", n))
+      assert.isDefined(store.get("hot", bookmark))
+    }
+    assert.isBelow(bookmark.usedAt, 2000)
+    assert.isDefined(store.peek("hot"))
+  })
+})

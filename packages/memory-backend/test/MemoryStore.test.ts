@@ -5,16 +5,17 @@ import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { describe } from "vitest"
 
-const put = (store: MemoryStore.MemoryStore, key: string, millis: number) =>
-  store.set(key, {
-    snapshot: Snapshot.make(Codec.msgpack, key, key),
-    freshUntil: store.now() + millis,
-    goneAfter: store.now() + millis,
-    version: store.nextVersion()
-  })
+const put = (store: MemoryStore.MemoryStore, key: string, millis: number, tags: ReadonlyArray<string> = []) => {
+  const goneAfter = store.now() + millis
+  const snapshot = Snapshot.make(Codec.msgpack, key, key)
+  store.set(key, { snapshot, freshUntil: goneAfter, goneAfter, version: store.nextVersion() }, tags)
+}
 
 const hold = (store: MemoryStore.MemoryStore, key: string, millis: number) =>
   store.hold(key, { type: "test", state: 1, goneAfter: store.now() + millis })
+
+const grant = (store: MemoryStore.MemoryStore, key: string, millis: number, tags: ReadonlyArray<string> = []) =>
+  store.grant(key, { token: "t", until: store.now() + millis, isAwaited: false, replacesEntry: false, tags })
 
 const times = (count: number, f: (index: number) => void) => Array.from({ length: count }, (_, index) => f(index))
 
@@ -93,6 +94,79 @@ describe("MemoryStore", () => {
       assert.deepStrictEqual(store.keys(), ["a"])
       assert.isTrue(store.delete("a"))
       assert.isFalse(store.delete("a"))
+    })
+  )
+})
+
+describe("a lease in a MemoryStore", () => {
+  for (const [name, write] of Object.entries({
+    "an entry": (store) => put(store, "a", LONG),
+    "a state": (store) => hold(store, "a", LONG),
+    "a delete": (store) => store.delete("a"),
+    "its end": (store) => store.endLease("a")
+  } satisfies Record<string, (store: MemoryStore.MemoryStore) => unknown>)) {
+    it.effect(
+      `is voided by ${name}`,
+      Effect.fnUntraced(function* () {
+        const store = yield* MemoryStore.make()
+        put(store, "a", LONG)
+        grant(store, "a", LONG)
+        assert.isDefined(store.lease("a"))
+        write(store)
+        assert.isUndefined(store.lease("a"))
+      })
+    )
+  }
+
+  it.effect(
+    "lies beside an entry, and under the same key",
+    Effect.fnUntraced(function* () {
+      const store = yield* MemoryStore.make()
+      put(store, "a", LONG)
+      grant(store, "a", LONG)
+      grant(store, "b", LONG)
+      assert.deepStrictEqual([...store.keys()].toSorted(), ["a", "b"])
+      assert.isUndefined(store.goneAfter("b"))
+      assert.isFalse(store.delete("b"), "a lease is nothing to delete")
+    })
+  )
+
+  it.effect(
+    "is there until its end, and after it as long as the entry is that it is to replace",
+    Effect.fnUntraced(function* () {
+      const store = yield* MemoryStore.make()
+      put(store, "entry", 2 * BRIEF)
+      for (const key of ["entry", "nothing"]) grant(store, key, BRIEF)
+      yield* TestClock.adjust(BRIEF - 1)
+      for (const key of ["entry", "nothing"]) assert.isDefined(store.lease(key))
+      yield* TestClock.adjust(1)
+      assert.isDefined(store.lease("entry"))
+      assert.isUndefined(store.lease("nothing"))
+      yield* TestClock.adjust(BRIEF)
+      assert.isUndefined(store.lease("entry"))
+    })
+  )
+
+  it.effect(
+    "is not evicted, and outlives the eviction of the entry that it is to replace",
+    Effect.fnUntraced(function* () {
+      const store = yield* MemoryStore.make({ maxEntries: 10 })
+      put(store, "a", LONG)
+      grant(store, "a", LONG)
+      times(100, (index) => put(store, `${index}`, LONG))
+      assert.isUndefined(store.peek("a"))
+      assert.isDefined(store.lease("a"))
+    })
+  )
+
+  it.effect(
+    "is swept away by later ones if nobody asks for it any more",
+    Effect.fnUntraced(function* () {
+      const store = yield* MemoryStore.make()
+      times(400, (index) => grant(store, `brief:${index}`, BRIEF))
+      yield* TestClock.adjust(BRIEF)
+      times(200, (index) => grant(store, `long:${index}`, LONG))
+      assert.strictEqual(store.keys().length, 200)
     })
   )
 })

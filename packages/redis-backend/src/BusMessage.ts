@@ -9,7 +9,8 @@
  * | 24-   | number of the write, `:`, when it was sent in ms of Redis time, `:`, in decimal digits |
  * | then  | the keys as netstrings: length in bytes, in decimal digits; `:`; the bytes (no comma) |
  *
- * If the kind is `p`, each key is followed by its entry (see `Envelope`), as a netstring too.
+ * If the kind is `p`, each key is followed by its entry (see `Envelope`), as a netstring too. If it is `b`, whole messages, none of which is
+ * such a bundle, stand in place of the keys: what several writers of a process have written in one step.
  *
  * Scripts append the keys that they really wrote, so everything before the bytes of a key is ASCII that Lua can write.
  */
@@ -20,31 +21,44 @@ const VERSION = "1"
 const ORIGIN_BYTES = 16
 const ORIGIN_CHARS = Math.ceil((ORIGIN_BYTES * 4) / 3)
 
+/** What an origin looks like, as a part of a regular expression. */
+export const ORIGIN = `[A-Za-z0-9_-]{${ORIGIN_CHARS}}`
+
 /**
  * The kinds on the wire. `missing` is a delete that found nothing: no change of the store, but an L1 may hold what the store
  * has evicted.
  */
-export type Kind = Invalidation.Kind | "missing" | "push"
+export type Kind = Invalidation.Kind | "missing" | "push" | "bundle"
 
 const LETTERS = {
   set: "s",
   push: "p",
+  bundle: "b",
   delete: "d",
   missing: "m",
   expire: "e",
   pattern: "g",
-  flush: "f"
+  flush: "f",
+  released: "r",
+  failed: "x",
+  woken: "w"
 } as const satisfies Record<Kind, string>
 
-const KINDS: ReadonlyMap<string, Kind> = new Map([
+const KINDS: ReadonlyMap<string, Exclude<Kind, "bundle">> = new Map([
   [LETTERS.set, "set"],
   [LETTERS.push, "push"],
   [LETTERS.delete, "delete"],
   [LETTERS.missing, "missing"],
   [LETTERS.expire, "expire"],
   [LETTERS.pattern, "pattern"],
-  [LETTERS.flush, "flush"]
+  [LETTERS.flush, "flush"],
+  [LETTERS.released, "released"],
+  [LETTERS.failed, "failed"],
+  [LETTERS.woken, "woken"]
 ])
+
+/** An entry on the bus, with its deadlines in milliseconds of Redis' clock. */
+export type Pushed = Pick<Envelope.Envelope, "freshUntil" | "goneAfter" | "version" | "payload">
 
 export interface BusMessage {
   readonly origin: string
@@ -56,10 +70,13 @@ export interface BusMessage {
   /** Milliseconds of Redis' clock. */
   readonly sentAt: number
   /** In the order of the keys. */
-  readonly pushed: ReadonlyArray<Envelope.Envelope> | undefined
+  readonly pushed: ReadonlyArray<Pushed> | undefined
   /** Whether the store has changed, which is what the change feed tells. */
   readonly isChange: boolean
 }
+
+/** The second byte of messages of these kinds, which the scripts look at, and replace. */
+export const LETTER = { set: LETTERS.set, push: LETTERS.push } as const
 
 /** A name that no other process has. */
 export const makeOrigin = (): string => randomBytes(ORIGIN_BYTES).toString("base64url")
@@ -75,8 +92,20 @@ export const encode = (header: string, parts: ReadonlyArray<string | Uint8Array>
     ...parts.flatMap((part) => [Buffer.from(`${Buffer.byteLength(part)}:`), Buffer.from(part)])
   ])
 
+/** Reads what came over the bus, which may be several messages. */
+export const decodeAll = (bytes: Buffer): ReadonlyArray<BusMessage> => {
+  if (bytes[1] !== BUNDLE) return [decode(bytes)]
+  const header = HEADER.exec(bytes.toString("latin1", 0, MAX_HEADER_BYTES))
+  const messages = header === null ? undefined : decodeParts(bytes, header[0].length)
+  const decoded = messages?.map(decode) ?? []
+  // one flush is enough, and a bundle of nothing is none of ours
+  return decoded.length === 0 || decoded.includes(NOT_UNDERSTOOD) ? [NOT_UNDERSTOOD] : decoded
+}
+
+const BUNDLE = LETTERS.bundle.charCodeAt(0)
+
 /**
- * Reads what came over the bus.
+ * Reads one message.
  *
  * **Details**
  *
@@ -93,12 +122,14 @@ export const decode = (bytes: Buffer): BusMessage => {
   if (kind === "push") return decodePush(rest, parts)
   const keys = parts.map((part) => part.toString())
   if (kind === "missing") return { ...rest, kind: "delete", keys, pushed: undefined, isChange: false }
-  // what a pattern has deleted was announced key by key
-  return { ...rest, kind, keys, pushed: undefined, isChange: kind !== "pattern" }
+  return { ...rest, kind, keys, pushed: undefined, isChange: !UNCHANGING.has(kind) }
 }
 
-const HEADER = new RegExp(`^${VERSION}([a-z])([A-Za-z0-9_-]{${ORIGIN_CHARS}})(\\d{1,15}):(\\d{1,15}):`)
+const HEADER = new RegExp(`^${VERSION}([a-z])(${ORIGIN})(\\d{1,15}):(\\d{1,15}):`)
 const MAX_HEADER_BYTES = 2 + ORIGIN_CHARS + 2 * 16
+
+/** What a pattern has deleted was announced key by key; the others change no value. */
+const UNCHANGING: ReadonlySet<Kind> = new Set(["pattern", "released", "failed", "woken"])
 
 const NOT_UNDERSTOOD: BusMessage = {
   origin: "",
@@ -114,23 +145,38 @@ const decodePush = (
   rest: Pick<BusMessage, "origin" | "writeId" | "sentAt">,
   parts: ReadonlyArray<Buffer>
 ): BusMessage => {
-  const keys = parts.filter((_, index) => index % 2 === 0).map((part) => part.toString())
-  const pushed = parts.filter((_, index) => index % 2 === 1).flatMap((part) => Envelope.decode(part) ?? [])
+  const keys: Array<string> = []
+  const pushed: Array<Pushed> = []
+  parts.forEach((part, index) => {
+    if (index % 2 === 0) keys.push(part.toString())
+    else pushed.push(...pushedOf(Envelope.decode(part)))
+  })
   // an entry in a form that is not understood: the key was written all the same
   return { ...rest, kind: "set", keys, pushed: pushed.length === keys.length ? pushed : undefined, isChange: true }
 }
 
-const COLON = 0x3a
+const pushedOf = (envelope: Envelope.Envelope | undefined): ReadonlyArray<Pushed> => {
+  if (envelope?.holds !== "value") return []
+  const { freshUntil, goneAfter, payload, version } = envelope
+  return [{ freshUntil, goneAfter, version, payload }]
+}
+
+const [COLON, ZERO, NINE] = [0x3a, 0x30, 0x39]
 
 const decodeParts = (bytes: Buffer, from: number): ReadonlyArray<Buffer> | undefined => {
   const parts: Array<Buffer> = []
   let offset = from
   while (offset < bytes.length) {
-    const start = bytes.indexOf(COLON, offset) + 1
-    const digits = bytes.toString("latin1", offset, Math.min(start - 1, offset + MAX_LENGTH_DIGITS))
-    if (start === 0 || start - 1 - offset > MAX_LENGTH_DIGITS || !/^\d+$/.test(digits)) return undefined
-    offset = start + Number(digits)
-    if (offset > bytes.length) return undefined
+    const first = offset
+    let length = 0
+    for (; bytes[offset] !== COLON; offset++) {
+      const digit = bytes[offset] ?? 0
+      if (digit < ZERO || digit > NINE || offset - first === MAX_LENGTH_DIGITS) return undefined
+      length = length * 10 + digit - ZERO
+    }
+    const start = offset + 1
+    if (offset === first || start + length > bytes.length) return undefined
+    offset = start + length
     parts.push(bytes.subarray(start, offset))
   }
   return parts

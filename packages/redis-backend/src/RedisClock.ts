@@ -11,7 +11,6 @@
 import type { MonotonicClock } from "@tiercache/core"
 import { Effect } from "effect"
 import type { Redis } from "ioredis"
-import type * as RedisConnection from "./RedisConnection.ts"
 
 /** What answers TIME: seconds and microseconds. */
 export type TimeSource = Pick<Redis, "time">
@@ -77,16 +76,20 @@ export const fromTime = (now: MonotonicClock.Now, redisMicros: () => number): Re
   }
 }
 
+/** What is done every second, and every ten. */
+export interface Upkeep {
+  readonly prepareAgain: () => void
+  readonly refresh: Effect.Effect<void>
+}
+
 /** Keeps the estimate fresh, and prepares a connection again whose preparation failed, until it is interrupted. */
-export const keepFresh = (clock: RedisClock, connection: RedisConnection.RedisConnection): Effect.Effect<never> => {
+export const keepFresh = ({ prepareAgain, refresh }: Upkeep): Effect.Effect<never> => {
   let seconds = 0
   return Effect.sleep("1 second").pipe(
     Effect.andThen(
       Effect.suspend(() => {
-        connection.prepareAgain()
-        return ++seconds % REFRESH_SECONDS === 0
-          ? Effect.ignore(connection.command("time", clock.refresh))
-          : Effect.void
+        prepareAgain()
+        return ++seconds % REFRESH_SECONDS === 0 ? refresh : Effect.void
       })
     ),
     Effect.forever

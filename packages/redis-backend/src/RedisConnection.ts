@@ -1,53 +1,114 @@
 /**
- * The connection for commands, made by us from a URL or lent by the user, and the way to a second one for the bus.
+ * The way to Redis: to one server, to the primary that sentinels name, or to all primaries of a cluster; by clients made by us, or
+ * lent by the user.
  *
  * **Details**
  *
  * The connection fails fast and recovers alone: while there is none, commands fail with `Unavailable` at once instead of
  * waiting in a queue, and it reconnects for as long as it is open. Nothing it does ends in an unhandled rejection.
  */
-import type { Writable } from "node:stream"
 import type { ConnectionOptions } from "node:tls"
-import { CacheError, MonotonicClock, type Ttl } from "@tiercache/core"
-import { Deferred, Effect, type Scope } from "effect"
-import { Redis } from "ioredis"
-import * as redisError from "./internal/redisError.ts"
-import * as redisOptions from "./internal/redisOptions.ts"
+import { CacheError, type MonotonicClock, type Ttl } from "@tiercache/core"
+import { Effect } from "effect"
+import type { Cluster as ClusterClient, Redis } from "ioredis"
+import * as CircuitBreaker from "./internal/CircuitBreaker.ts"
+import * as Cluster from "./internal/Cluster.ts"
+import type { Status } from "./internal/Gate.ts"
+import * as plans from "./internal/plans.ts"
+import type * as redisOptions from "./internal/redisOptions.ts"
+import type * as Server from "./internal/Server.ts"
+import * as Single from "./internal/Single.ts"
 
 export interface CommonOptions {
-  /** Where the bus connects, if not where the commands go. */
-  readonly busUrl?: string | undefined
   /** How long a command may take, 500 ms unless given. */
   readonly commandTimeout?: Ttl.Input | undefined
   /** How long an attempt to connect may take, and opening the backend at most; 2 s unless given. */
   readonly connectTimeout?: Ttl.Input | undefined
+  /**
+   * Lets commands fail at once, with `Unavailable`, while the server does not answer the others; `false` lets each wait for its own
+   * time-out.
+   */
+  readonly circuitBreaker?: false | CircuitBreakerOptions | undefined
+}
+
+/**
+ * **Details**
+ *
+ * Time-outs and lost connections are failures; what Redis answers, errors too, is none. When it is open, one command at a time is
+ * let through as a probe, and closes it if it is answered. A new connection begins with a closed one.
+ */
+export interface CircuitBreakerOptions {
+  /** How many commands have to fail for it to open, 5 unless given: a few fail at any stall. */
+  readonly minimumFailures?: number | undefined
+  /** Which part of the commands has to fail, above 0 and at most 1; 0.5 unless given. */
+  readonly failureRate?: number | undefined
+  /** The time over which it counts, 2 seconds unless given: as long as a busy process may take to notice an outage. */
+  readonly window?: Ttl.Input | undefined
+  /** How long it stays open before a probe, 500 ms unless given: by as much an outage may last longer. */
+  readonly openFor?: Ttl.Input | undefined
 }
 
 export interface UrlOptions extends CommonOptions {
   /** `redis://user:password@host:6379/0`, or `rediss://` for TLS. */
   readonly url: string
+  /** Where the bus connects, if not where the commands go. */
+  readonly busUrl?: string | undefined
   /** What `CLIENT LIST` shows. */
   readonly connectionName?: string | undefined
   /** Certificates and the like, for `rediss://`. */
   readonly tls?: ConnectionOptions | undefined
 }
 
+/** What is the same for all servers of a group. */
+export interface GroupOptions extends CommonOptions {
+  readonly username?: string | undefined
+  readonly password?: string | undefined
+  /** Certificates and the like; if given, connections to the servers use TLS. */
+  readonly tls?: ConnectionOptions | undefined
+  /** What `CLIENT LIST` shows. */
+  readonly connectionName?: string | undefined
+}
+
+/** A URL, or host and port. */
+export type Address = redisOptions.AddressInput
+
+export interface ClusterOptions extends GroupOptions {
+  /** Some of the nodes, by which the others are found. User and password in the first URL count for all nodes, as does `rediss:`. */
+  readonly cluster: ReadonlyArray<Address>
+}
+
+export interface SentinelOptions extends GroupOptions {
+  /** The sentinels. User and password in the first URL are those of the sentinels. */
+  readonly sentinels: ReadonlyArray<Address>
+  /** What the sentinels call the group. */
+  readonly name: string
+  readonly db?: number | undefined
+}
+
 /**
  * **Details**
  *
  * A client that the user made stays the user's: it is never closed, and no listener remains on it. The bus gets a
- * duplicate of it, which is ours.
+ * duplicate of it, which is ours. Of a `Cluster`, no command is sent over it at all: its nodes and options are taken for
+ * connections of ours.
  */
 export interface ClientOptions extends CommonOptions {
-  readonly client: Redis
+  readonly client: Redis | ClusterClient
+  /** Where the bus connects, if not where the commands go; not for a `Cluster`. */
+  readonly busUrl?: string | undefined
 }
 
-export type Options = UrlOptions | ClientOptions
+export type Options = UrlOptions | ClusterOptions | SentinelOptions | ClientOptions
 
-export type Status = "connecting" | "connected" | "closed"
+/**
+ * A `divisible` one fails at once (`redirection.keysApart`) if its keys are on two servers; others are tried again. A `joined` one is sent
+ * by a `Joint` of the server, unless it is asking.
+ */
+export type How = "whole" | "divisible" | "joined"
 
+/** Runs commands where the keys are. */
 export interface RedisConnection {
-  /** `host:port`, for messages. */
+  /** For messages: `host:port`, or what stands for several. */
   readonly endpoint: string
   readonly db: number
   /** How long a command may take, in milliseconds. */
@@ -55,10 +116,17 @@ export interface RedisConnection {
   readonly status: () => Status
   /** Why there is no connection, as far as it is known. */
   readonly problem: () => string | undefined
-  /** Runs one command, or several at the same time; settles within `commandMillis`. */
+  /** Of the server that is worst off; `off` if there is none. */
+  readonly breakerState: () => CircuitBreaker.State | "off"
+  /**
+   * Runs one command, or several at the same time, on the server that has the key; settles within `commandMillis`. In a cluster
+   * all keys of it have to be in one slot, and it may be sent more than once, to different servers.
+   */
   readonly command: <A>(
     operation: string,
-    send: (client: Redis) => Promise<A>
+    key: string | undefined,
+    send: Server.Send<A>,
+    how?: How
   ) => Effect.Effect<A, CacheError.CacheError>
   /** When an operation that begins now has to settle, in milliseconds of the monotonic clock. */
   readonly deadline: () => number
@@ -68,230 +136,69 @@ export interface RedisConnection {
     operation: string,
     effect: Effect.Effect<A, CacheError.CacheError>
   ) => Effect.Effect<A, CacheError.CacheError>
-  /** Repeats a preparation that failed, without which a connection lets no command through. */
-  readonly prepareAgain: () => void
-  /** Another connection of the same kind, for the bus, open until the scope closes. */
-  readonly makeBusClient: Effect.Effect<Redis, never, Scope.Scope>
+  /** Whether a key has a slot, and a command only keys of one. */
+  readonly isCluster: boolean
+  /** Whether it is an ioredis-mock, whose Lua is another. */
+  readonly isMock: boolean
+  /** Keys whose parts are different cannot be in one command. */
+  readonly partOf: (key: string) => number | string
+  /** The servers that take writes; none while it is not known which. */
+  readonly servers: () => ReadonlyArray<Server.Server>
+  /** The servers, after having asked who owns what, for what goes through all of them. */
+  readonly layout: (operation: string) => Effect.Effect<ReadonlyArray<Part>, CacheError.CacheError>
+  /** Called when `servers` has changed. */
+  readonly onChange: (listener: () => void) => void
+  /** How often a connection for commands was lost, or `servers` has changed: what was acknowledged before may be lost. Of a cluster only. */
+  readonly losses: () => number
+  /** Publishes a heartbeat on a server, if that takes writes. */
+  readonly beat: (server: Server.Server, channel: string, id: number) => Effect.Effect<void, CacheError.CacheError>
+  /**
+   * Whether what a round of heartbeats has brought back, one from each server, shows that there are no other servers which take
+   * writes. What has changed is looked into.
+   */
+  readonly isWhole: (echoes: ReadonlyArray<string>) => boolean
 }
 
-const DEFAULT_COMMAND_TIMEOUT = "500 millis"
-const DEFAULT_CONNECT_TIMEOUT = "2 seconds"
+/** One of several servers, and what it has of the keys. */
+export interface Part {
+  readonly server: Server.Server
+  /** The node and its slots, as text; nothing for one server. */
+  readonly owned: string
+  /** Whether keys move to or from it. */
+  readonly isMoving: boolean
+}
+
+export interface Settings {
+  readonly now: MonotonicClock.Now
+  /** See `RedisBackend.Options`. */
+  readonly time: (() => number) | undefined
+  readonly channel: string | undefined
+}
 
 /**
  * Opens the connection, for as long as the scope is open.
  *
  * **Details**
  *
- * Each new connection is given to `prepare` before commands are let through. Waits for the first attempt to connect, and
- * succeeds even if that fails: the connection goes on trying. Fails with `InvalidOption` only.
+ * Waits for the first attempt to connect, and succeeds even if that fails: the connection goes on trying. Fails with
+ * `InvalidOption` only.
  */
-export const make = Effect.fnUntraced(function* (options: Options, prepare: (client: Redis) => Promise<void>) {
-  const plan = yield* CacheError.attempt(() => planOf(options))
-  const now = yield* MonotonicClock.now
-  const attempted = Deferred.makeUnsafe<void>()
-  const gate = yield* Effect.acquireRelease(
-    Effect.sync(() => new Gate(plan.open(), prepare, () => Deferred.doneUnsafe(attempted, Effect.void))),
-    (gate) => Effect.sync(() => (gate.leave(), plan.close(gate.client)))
-  )
+export const make = Effect.fnUntraced(function* (options: Options, { channel, now, time }: Settings) {
+  const plan = yield* CacheError.attempt(() => plans.planOf(options))
+  const breaker = yield* CacheError.attempt(() => CircuitBreaker.settingsOf(options.circuitBreaker))
+  const { commandMillis, connectMillis, db, endpoint } = plan
+  const settings = { now, time, channel: channel ?? `tiercache:1:db${db}`, breaker }
+  const routing = plan._tag === "Single" ? yield* Single.make(plan, settings) : yield* Cluster.make(plan, settings)
+  yield* Effect.timeoutOption(routing.attempted, connectMillis)
   const connection: RedisConnection = {
-    endpoint: plan.endpoint,
-    db: plan.db,
-    commandMillis: plan.commandMillis,
-    status: () => gate.status(),
-    problem: () => gate.problem,
-    command: (operation, send) => plan.deadline(operation, gate.run(operation, plan.endpoint, send)),
-    deadline: () => now() + plan.commandMillis,
+    ...routing,
+    endpoint,
+    db,
+    commandMillis,
+    isMock: plan._tag === "Single" && plan.isMock,
+    deadline: () => now() + commandMillis,
     before: (deadline, operation, effect) =>
-      Effect.suspend(() => within(deadline - now(), operation, plan.endpoint, effect)),
-    prepareAgain: () => gate.prepareAgain(),
-    makeBusClient: Effect.acquireRelease(Effect.sync(plan.openBus), (client) => Effect.sync(() => client.disconnect()))
+      Effect.suspend(() => plans.within(deadline - now(), operation, endpoint, effect))
   }
-  yield* Deferred.await(attempted).pipe(Effect.timeoutOption(plan.connectMillis))
   return connection
 })
-
-/** On RESP3, ioredis drops what tracking sends; for all else there is no difference. */
-const BUS_PROTOCOL = { protocol: 2 } as const
-
-/** What differs between a connection of ours and a client that is lent. */
-interface Plan {
-  readonly endpoint: string
-  readonly db: number
-  readonly commandMillis: number
-  readonly connectMillis: number
-  readonly open: () => Redis
-  readonly close: (client: Redis) => void
-  readonly openBus: () => Redis
-  readonly deadline: <A>(
-    operation: string,
-    effect: Effect.Effect<A, CacheError.CacheError>
-  ) => Effect.Effect<A, CacheError.CacheError>
-}
-
-const planOf = (options: Options): Plan => {
-  const timeouts = {
-    commandMillis: redisOptions.timeoutMillis("commandTimeout", options.commandTimeout ?? DEFAULT_COMMAND_TIMEOUT),
-    connectMillis: redisOptions.timeoutMillis("connectTimeout", options.connectTimeout ?? DEFAULT_CONNECT_TIMEOUT)
-  }
-  return "client" in options ? planOfClient(options, timeouts) : planOfUrl(options, timeouts)
-}
-
-const planOfUrl = (options: UrlOptions, timeouts: redisOptions.Timeouts): Plan => {
-  const { busUrl, connectionName, tls, url } = options
-  const address = redisOptions.parseUrl("url", url)
-  const busAddress = busUrl === undefined ? address : redisOptions.parseUrl("busUrl", busUrl)
-  if (tls !== undefined && !address.secure) throw invalid("tls needs a url that begins with rediss://")
-  const commands = redisOptions.connect(address, timeouts, tls, connectionName)
-  const bus = redisOptions.connect(busAddress, timeouts, tls, connectionName)
-  return {
-    endpoint: `${commands.host}:${commands.port}`,
-    db: commands.db ?? 0,
-    ...timeouts,
-    open: () => silenced(new Redis(commands)),
-    close: (client) => client.disconnect(),
-    openBus: () => silenced(new Redis({ ...bus, ...BUS_PROTOCOL })),
-    deadline: (_, effect) => effect
-  }
-}
-
-const planOfClient = ({ busUrl, client }: ClientOptions, timeouts: redisOptions.Timeouts): Plan => {
-  const { db, host, keyPrefix, name, path, port } = client.options
-  if (keyPrefix)
-    throw invalid(
-      "the given client has a keyPrefix, which SCAN and messages do not know: give the cache a prefix instead"
-    )
-  if (client.isCluster) throw invalid("the given client is a cluster, which is not supported yet")
-  const endpoint = path ?? (name ? `sentinel group ${name}` : `${host}:${port}`)
-  const failFast = redisOptions.failFast(timeouts)
-  const bus =
-    busUrl === undefined
-      ? undefined
-      : redisOptions.connect(redisOptions.parseUrl("busUrl", busUrl), timeouts, undefined, undefined)
-  return {
-    endpoint,
-    db: db ?? 0,
-    ...timeouts,
-    open: () => client,
-    close: () => {},
-    openBus: () =>
-      silenced(
-        bus === undefined ? client.duplicate({ ...failFast, ...BUS_PROTOCOL }) : new Redis({ ...bus, ...BUS_PROTOCOL })
-      ),
-    // a client of the user may have no time-out of its own
-    deadline: (operation, effect) => within(timeouts.commandMillis, operation, endpoint, effect)
-  }
-}
-
-const within = <A>(
-  millis: number,
-  operation: string,
-  endpoint: string,
-  effect: Effect.Effect<A, CacheError.CacheError>
-): Effect.Effect<A, CacheError.CacheError> => {
-  const timedOut = Effect.suspend(() => Effect.fail(redisError.timedOut(operation, endpoint)))
-  return millis > 0 ? Effect.timeoutOrElse(effect, { duration: millis, orElse: () => timedOut }) : timedOut
-}
-
-const invalid = (problem: string) => CacheError.make("connect", "InvalidOption", problem)
-
-/** ioredis prints errors that nobody listens to, and what is wrong shows in the state of the bus anyway. */
-const silenced = (client: Redis): Redis => client.on("error", () => {})
-
-/** ioredis-mock has no `status`. */
-const isReady = (client: Redis): boolean =>
-  client.status === "ready" || (client.status === undefined && Reflect.get(client, "connected") === true)
-
-/** The commands of one turn of the event loop leave in one write: the system call costs more than all else about a command. */
-const joinWrites = (stream: Writable | undefined): void => {
-  if (stream === undefined || stream.writableCorked > 0) return
-  stream.cork()
-  process.nextTick(() => stream.uncork())
-}
-
-/** Follows a client, and lets commands through while it has a connection that was prepared. */
-class Gate {
-  readonly client: Redis
-  problem: string | undefined
-  private readonly prepare: (client: Redis) => Promise<void>
-  private readonly attempted: () => void
-  private isOpen = false
-  private isPreparing = false
-  /** Counts connections, so that the preparation of one does not open the gate for the next. */
-  private epoch = 0
-
-  constructor(client: Redis, prepare: (client: Redis) => Promise<void>, attempted: () => void) {
-    this.client = client
-    this.prepare = prepare
-    this.attempted = attempted
-    client.on("ready", this.onReady)
-    client.on("close", this.onClose)
-    client.on("error", this.onError)
-    if (client.status === "wait") client.connect().catch(() => {})
-    if (isReady(client)) this.onReady()
-  }
-
-  leave(): void {
-    this.onClose()
-    this.client.off("ready", this.onReady)
-    this.client.off("close", this.onClose)
-    this.client.off("error", this.onError)
-  }
-
-  status(): Status {
-    if (this.isOpen) return "connected"
-    return this.client.status === "end" ? "closed" : "connecting"
-  }
-
-  run<A>(
-    operation: string,
-    endpoint: string,
-    send: (client: Redis) => Promise<A>
-  ): Effect.Effect<A, CacheError.CacheError> {
-    return Effect.callback((resume) => {
-      if (!this.isOpen) return resume(Effect.fail(redisError.notConnected(operation, endpoint, this.problem)))
-      joinWrites(this.client.stream)
-      send(this.client).then(
-        (reply) => resume(Effect.succeed(reply)),
-        (error: unknown) => resume(Effect.fail(redisError.toCacheError(operation, endpoint, error, this.problem)))
-      )
-    })
-  }
-
-  /** For a connection whose preparation failed, and that is still there. */
-  prepareAgain(): void {
-    if (!this.isOpen && !this.isPreparing && isReady(this.client)) this.onReady()
-  }
-
-  private readonly onReady = (): void => {
-    const epoch = ++this.epoch
-    this.isPreparing = true
-    this.prepare(this.client).then(
-      () => epoch === this.epoch && this.open(),
-      (error: unknown) => epoch === this.epoch && this.onUnprepared(error)
-    )
-  }
-
-  private open(): void {
-    this.isPreparing = false
-    this.isOpen = true
-    this.problem = undefined
-    this.attempted()
-  }
-
-  private readonly onClose = (): void => {
-    this.epoch++
-    this.isPreparing = false
-    this.isOpen = false
-    this.attempted()
-  }
-
-  private onUnprepared(error: unknown): void {
-    this.isPreparing = false
-    this.onError(error)
-  }
-
-  private readonly onError = (error: unknown): void => {
-    this.problem = redisError.describe(error)
-    this.attempted()
-  }
-}

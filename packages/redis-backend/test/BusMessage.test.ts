@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Envelope } from "@tiercache/core"
+import { Envelope, Lease } from "@tiercache/core"
 import { BusMessage } from "@tiercache/redis-backend"
 import * as fc from "fast-check"
 
@@ -23,6 +23,8 @@ const envelope = fc
     payload: fc.uint8Array().map((bytes) => Buffer.from(bytes))
   })
   .map(({ grace, ...rest }) => ({ ...rest, freshUntil: Math.max(0, rest.goneAfter - grace) }))
+const stored = (envelope: BusMessage.Pushed, holds: "value" | "absence" = "value") =>
+  Envelope.encode({ ...envelope, holds, lease: undefined })
 const head = (kind: BusMessage.Kind, writeId = 0, sentAt = 1_754_000_000_123) => {
   const origin = BusMessage.makeOrigin()
   return { origin, header: BusMessage.header(kind, origin, writeId, sentAt) }
@@ -30,7 +32,7 @@ const head = (kind: BusMessage.Kind, writeId = 0, sentAt = 1_754_000_000_123) =>
 
 describe("BusMessage", () => {
   it("reads what it wrote", () => {
-    const kind = fc.constantFrom("set", "delete", "expire", "pattern", "flush")
+    const kind = fc.constantFrom("set", "delete", "expire", "pattern", "flush", "released", "failed")
     fc.assert(
       fc.property(kind, fc.array(key), fc.nat(), millis, (kind, keys, writeId, sentAt) => {
         const { header, origin } = head(kind, writeId, sentAt)
@@ -41,17 +43,41 @@ describe("BusMessage", () => {
           writeId,
           sentAt,
           pushed: undefined,
-          isChange: kind !== "pattern"
+          isChange: !["pattern", "released", "failed"].includes(kind)
         })
       })
     )
+  })
+
+  it("reads the messages of a bundle, and one that is none", () => {
+    const [one, other] = [head("set", 7), head("delete")]
+    const messages = [BusMessage.encode(one.header, ["a", "b"]), BusMessage.encode(other.header, ["c"])]
+    const bundle = BusMessage.encode(head("bundle").header, messages)
+    assert.deepStrictEqual(BusMessage.decodeAll(bundle), messages.map(BusMessage.decode))
+    assert.deepStrictEqual(
+      BusMessage.decodeAll(bundle).map(({ keys, kind, writeId }) => [kind, keys, writeId]),
+      [
+        ["set", ["a", "b"], 7],
+        ["delete", ["c"], 0]
+      ]
+    )
+    for (const message of messages) assert.deepStrictEqual(BusMessage.decodeAll(message), [BusMessage.decode(message)])
+    assert.deepStrictEqual(BusMessage.decodeAll(bundle.subarray(0, -1)), [UNKNOWN])
+    assert.deepStrictEqual(BusMessage.decodeAll(BusMessage.encode(head("bundle").header, [bundle])), [UNKNOWN])
+    assert.deepStrictEqual(BusMessage.decode(bundle), UNKNOWN)
+    const bundleOf = (parts: ReadonlyArray<string | Uint8Array>) => BusMessage.encode(head("bundle").header, parts)
+    // however many parts nobody understands, all is flushed once
+    assert.deepStrictEqual(BusMessage.decodeAll(bundleOf([...messages, ...Array.from({ length: 100 }, () => "")])), [
+      UNKNOWN
+    ])
+    assert.deepStrictEqual(BusMessage.decodeAll(bundleOf([])), [UNKNOWN])
   })
 
   it("reads the entries that are pushed", () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(key, envelope)), (entries) => {
         const { header } = head("push")
-        const parts = entries.flatMap(([key, envelope]) => [key, Envelope.encode(envelope)])
+        const parts = entries.flatMap(([key, envelope]) => [key, stored(envelope)])
         const { keys, kind, pushed } = BusMessage.decode(BusMessage.encode(header, parts))
         assert.strictEqual(kind, "set")
         assert.deepStrictEqual(
@@ -71,6 +97,20 @@ describe("BusMessage", () => {
     const { keys, pushed } = BusMessage.decode(BusMessage.encode(header, ["a", "not an envelope", "b"]))
     assert.deepStrictEqual(keys, ["a", "b"])
     assert.isUndefined(pushed)
+  })
+
+  it("of a push of what is no value keeps the keys", () => {
+    const { header } = head("push")
+    const absence = stored({ freshUntil: 1, goneAfter: 2, version: 3, payload: Buffer.of() }, "absence")
+    const { keys, pushed } = BusMessage.decode(BusMessage.encode(header, ["a", absence]))
+    assert.deepStrictEqual(keys, ["a"])
+    assert.isUndefined(pushed)
+  })
+
+  it("names a lease as its token does", () => {
+    const origin = BusMessage.makeOrigin()
+    const message = BusMessage.decode(BusMessage.encode(BusMessage.header("failed", origin, 7, 1), ["a"]))
+    assert.strictEqual(Lease.tokenOfMessage(message), Lease.tokenOf(origin, 7))
   })
 
   it("tells listeners of the bus what was missing at a delete, and the change feed not", () => {

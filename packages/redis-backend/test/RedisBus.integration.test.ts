@@ -3,39 +3,8 @@ import { CacheBackend, Codec, Invalidation, KeyPattern } from "@tiercache/core"
 import { RedisServer } from "@tiercache/core/testing"
 import { BusMessage, RedisBackend } from "@tiercache/redis-backend"
 import { Context, Effect, Stream } from "effect"
+import { type Event, isConnected, listen, makeListening, mentions } from "./listening.ts"
 import { eventually, LONG, makeClient, PATIENT, reasonOf, set, uniqueKey } from "./support.ts"
-
-/** A number is a heartbeat. */
-type Event = Invalidation.Message | number | "connected" | "disconnected"
-
-/** A backend and everything that its bus tells. */
-const makeListening = Effect.fnUntraced(function* (options: RedisBackend.Options) {
-  const context = yield* RedisBackend.make({ ...PATIENT, ...options })
-  const backend = Context.get(context, CacheBackend.CacheBackend)
-  const bus = Context.get(context, Invalidation.Invalidation)
-  const { events, hears } = yield* listen(bus)
-  return { backend, bus, events, hears }
-})
-
-const listen = Effect.fnUntraced(function* (bus: Invalidation.Invalidation["Service"]) {
-  const events: Array<Event> = []
-  yield* bus.subscribe({
-    onMessage: (message) => events.push(message),
-    onHeartbeat: (id) => events.push(id),
-    onConnected: () => events.push("connected"),
-    onDisconnected: () => events.push("disconnected")
-  })
-  return {
-    events,
-    hears: (event: (events: ReadonlyArray<Event>) => boolean) => eventually(Effect.sync(() => event(events)))
-  }
-})
-
-const isConnected = (events: ReadonlyArray<Event>) =>
-  events.findLast((event) => event === "connected" || event === "disconnected") === "connected"
-
-const mentions = (key: string) => (events: ReadonlyArray<Event>) =>
-  events.some((event) => typeof event === "object" && event.keys.includes(key))
 
 const messages = (events: ReadonlyArray<Event>) =>
   events.flatMap((event) => (typeof event === "object" ? [`${event.kind} ${event.keys.join(" ")}`.trim()] : []))
@@ -303,7 +272,7 @@ layer(RedisServer.layer(), { excludeTestServices: true })("RedisBus", (it) => {
       let id = 1
       const beat = Effect.suspend(() => bus.heartbeat(++id))
       // refused again and again, whatever connections are made meanwhile
-      for (let refusals = 0; refusals < 3; refusals++) {
+      for (let refusals = 0; refusals < 2; refusals++) {
         yield* eventually(Effect.map(Effect.flip(beat), ({ message }) => message.includes("READONLY")))
       }
       const key = uniqueKey("published on the replica")

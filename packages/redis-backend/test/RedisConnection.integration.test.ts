@@ -4,6 +4,7 @@ import { RedisServer } from "@tiercache/core/testing"
 import { RedisBackend } from "@tiercache/redis-backend"
 import { Context, Effect, Exit, Fiber, Layer, Result, Scope, Stream } from "effect"
 import { Redis } from "ioredis"
+import { loaded } from "./leasing.ts"
 import { eventually, get, LONG, makeBackend, makeClient, PATIENT, reasonOf, set, uniqueKey } from "./support.ts"
 import * as certificates from "./certificates.ts"
 
@@ -14,6 +15,9 @@ const onServer = layer(RedisServer.layer(), { excludeTestServices: true })
 /** Every operation there is, by name. */
 const operations = (backend: Backend, key = uniqueKey("a")) => {
   const pattern = KeyPattern.make("test", "*")
+  const { leases } = backend
+  const { fill } = leases
+  const token = leases.token()
   return {
     get: backend.get(key, Codec.msgpack),
     getMany: backend.getMany([key], Codec.msgpack),
@@ -26,7 +30,12 @@ const operations = (backend: Backend, key = uniqueKey("a")) => {
     expire: backend.expire(key, LONG.ttl),
     increment: backend.increment(key, LONG),
     scan: Stream.runDrain(backend.scan(pattern)),
-    deletePattern: backend.deletePattern(pattern)
+    deletePattern: backend.deletePattern(pattern),
+    sweep: backend.sweep({ prefix: "test", spared: [], maxAge: "1 day" }),
+    take: leases.take([key], Codec.msgpack, { token, millis: 1000, when: "stale" }),
+    fill: fill([loaded(key, 1)], { token }),
+    renew: leases.renew([key], token, 1000),
+    release: leases.release([key], token)
   }
 }
 
@@ -39,7 +48,7 @@ const outcomes = (backend: Backend) =>
   )
 
 const assertAll = (outcomes: ReadonlyArray<string>, ...reasons: ReadonlyArray<string>) => {
-  assert.strictEqual(outcomes.length, 12)
+  assert.strictEqual(outcomes.length, 17)
   for (const outcome of outcomes) assert.oneOf(outcome.split(": ").at(-1) ?? "", [...reasons], outcome)
 }
 

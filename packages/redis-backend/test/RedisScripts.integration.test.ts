@@ -1,6 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { CacheBackend, CacheError, Codec, Envelope, Script } from "@tiercache/core"
-import { RedisServer } from "@tiercache/core/testing"
+import { RedisServer, TcpProxy } from "@tiercache/core/testing"
 import { Effect, Layer, Stream } from "effect"
 import { backendLayer, eventually, get, LONG, makeBackend, makeClient, reasonOf, set, uniqueKey } from "./support.ts"
 
@@ -41,6 +41,50 @@ layer(withServer, { excludeTestServices: true })("scripts", (it) => {
       )
       yield* work
       assert.strictEqual(yield* get(backend, counter), 300)
+    })
+  )
+
+  it.effect("that expire do nothing once their caller has given up", () =>
+    Effect.gen(function* () {
+      const { port, url } = yield* RedisServer.RedisServer
+      const proxy = yield* TcpProxy.make({ target: { port } })
+      const impatient = yield* makeBackend({ url: `redis://${proxy.address}`, commandTimeout: "200 millis" })
+      const client = yield* makeClient(url)
+      const [early, late, later] = [uniqueKey("early"), uniqueKey("late"), uniqueKey("later")]
+      const increment = luaOnly('return redis.call("INCR", KEYS[1])')
+      const expiring = { ...increment, expires: true }
+      const waking = {
+        ...expiring,
+        wakes: true,
+        lua: 'wake({ ARGV[1] }) return redis.call("INCRBY", KEYS[1], ARGV[1])'
+      }
+      assert.strictEqual(yield* impatient.run(increment, [early], []), 1)
+      assert.strictEqual(yield* impatient.run(expiring, [early], []), 2)
+      assert.strictEqual(yield* impatient.run(waking, [early], [5]), 7)
+      yield* proxy.delay("350 millis", "toServer")
+      const run = [
+        impatient.run(expiring, [late], []),
+        impatient.run(waking, [late], [5]),
+        impatient.run(increment, [later], [])
+      ]
+      const reasons = yield* Effect.forEach(run, reasonOf, { concurrency: "unbounded" })
+      assert.deepStrictEqual(reasons, ["Timeout", "Timeout", "Timeout"])
+      // sent behind the others
+      yield* eventually(Effect.promise(async () => (await client.get(later)) === "1"))
+      assert.isNull(yield* Effect.promise(() => client.get(late)))
+    })
+  )
+
+  it.effect("that expire are not late because the server's clock is another than it was", () =>
+    Effect.gen(function* () {
+      const backend = yield* CacheBackend.CacheBackend
+      const key = uniqueKey("clock")
+      // as if the clock had been set just after the script was sent
+      const once = {
+        ...luaOnly(`if redis.call("INCR", KEYS[1]) == 1 then return "late" end return "done"`),
+        expires: true
+      }
+      assert.strictEqual(yield* backend.run(once, [key], []), "done")
     })
   )
 
@@ -103,10 +147,17 @@ layer(withServer, { excludeTestServices: true })("scripts", (it) => {
       const backend = yield* CacheBackend.CacheBackend
       const client = yield* makeClient((yield* RedisServer.RedisServer).url)
       const stored = (version: number) =>
-        Envelope.encode({ freshUntil: 0, goneAfter: 0, version, payload: Codec.msgpack.encode(1, "") })
+        Envelope.encode({
+          freshUntil: 0,
+          goneAfter: 0,
+          version,
+          holds: "value",
+          lease: undefined,
+          payload: Codec.msgpack.encode(1, "")
+        })
       const [otherLayout, otherFlags] = [stored(2 ** 52), stored(2 ** 52)]
       otherLayout[1] = 2
-      otherFlags[2] = 1
+      otherFlags[2] = 64
       const key = uniqueKey("poisoned")
       for (const bytes of [stored(2 ** 54), stored(Number.MAX_SAFE_INTEGER), otherLayout, otherFlags]) {
         yield* Effect.promise(() => client.set(key, bytes))

@@ -6,102 +6,135 @@ import {
   type CacheBackend,
   type CacheKey,
   type Entity,
-  type EntityCache,
+  type Loader,
   type Metrics,
+  type Tag,
   type Ttl
 } from "@tiercache/core"
-import { type Context, type Duration, Effect, Stream } from "effect"
+import { Cached, type Maintenance } from "@tiercache/domains"
+import { Effect, Latch, Stream } from "effect"
+import type * as Running from "./internal/running.ts"
+import * as PromiseEntityCache from "./PromiseEntityCache.ts"
+import type * as PromiseLimits from "./PromiseLimits.ts"
+import type * as PromiseLocks from "./PromiseLocks.ts"
 
-/** As `EntityCache`, with promises that reject with `CacheError`. */
-export interface PromiseEntityCache<Id, A> {
-  /** What this process holds and may serve at this moment; synchronous. Throws a `CacheError` with reason `InvalidKey`. */
-  readonly peek: (id: Id) => A | undefined
-  readonly get: (id: Id, options?: CacheBackend.GetOptions) => Promise<A | undefined>
-  /** As `get`, with tier, staleness and time left. */
-  readonly lookup: (id: Id, options?: CacheBackend.GetOptions) => Promise<EntityCache.Lookup<A> | undefined>
-  /** All ids in the order asked, `undefined` for a miss. */
-  readonly getMany: (
-    ids: ReadonlyArray<Id>,
-    options?: CacheBackend.GetOptions
-  ) => Promise<ReadonlyMap<Id, A | undefined>>
-  /** Whether it was written, which `only` may prevent. */
-  readonly set: (id: Id, value: A, options?: EntityCache.SetOptions) => Promise<boolean>
-  /** How many were written. */
-  readonly setMany: (
-    entries: ReadonlyArray<readonly [id: Id, value: A]>,
-    options?: EntityCache.SetOptions
-  ) => Promise<number>
-  /** Whether there was anything. */
-  readonly delete: (id: Id) => Promise<boolean>
-  /** How many there were. */
-  readonly deleteMany: (ids: ReadonlyArray<Id>) => Promise<number>
-  readonly has: (id: Id) => Promise<boolean>
-  /** The time left, `undefined` if there is no such entry. */
-  readonly ttl: (id: Id) => Promise<Duration.Duration | undefined>
-  /** Gives an entry a new TTL, counted from now; false if there is none. */
-  readonly expire: (id: Id, ttl: Ttl.Input) => Promise<boolean>
+export interface DeletePatternOptions extends Cache.DeletePatternOptions {
+  /** Stops after the batch under way when it is aborted; rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
 }
 
-export interface PromiseCache extends PromiseEntityCache<CacheKey.Input, unknown>, AsyncDisposable {
+export interface MaintainOptions extends Maintenance.Options {
+  /** Stops after the batch under way when it is aborted; rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface PromiseCache extends PromiseEntityCache.PromiseEntityCache<CacheKey.Input, unknown>, AsyncDisposable {
   /** Adds to an integer, which counts from 0 where nothing is; the new value. */
   readonly increment: (
     key: CacheKey.Input,
     options?: { readonly by?: number | undefined; readonly ttl?: Ttl.Input | undefined }
   ) => Promise<number>
+  /** Counts against a rate limit, if it allows it: `limits.consume`. */
+  readonly consume: PromiseLimits.PromiseLimits["consume"]
+  /** Runs a function while no other process runs one under the same name. */
+  readonly withLock: PromiseLocks.PromiseLocks["withLock"]
+  /** All that can be done with rate limits. */
+  readonly limits: PromiseLimits.PromiseLimits
   /** The typed operations on one kind of data. Keep the result: it remembers how keys are made. */
-  readonly entity: <Id, A>(entity: Entity.Entity<Id, A>) => PromiseEntityCache<Id, A>
+  readonly entity: <Id, A>(entity: Entity.Entity<Id, A>) => PromiseEntityCache.PromiseEntityCache<Id, A>
+  /** A function that answers from the cache what it can, and otherwise by `load`. See `Cached`. */
+  readonly cached: <Id, A, B extends Loader.Answer<A>>(
+    entity: Entity.Entity<Id, A>,
+    load: (id: Id, context: PromiseEntityCache.LoaderContext<A>) => B | PromiseLike<B>
+  ) => (id: Id, options?: PromiseEntityCache.LoadOptions<A>) => Promise<Loader.Loaded<A, B>>
+  /**
+   * A function that changes something, and then deletes what the cache has of it, everywhere. See `Cached`.
+   *
+   * **Gotchas**
+   *
+   * It rejects with `CacheError` although the change is made if the store cannot be reached.
+   */
+  readonly invalidates: <Args extends ReadonlyArray<unknown>, A>(
+    change: (...args: Args) => A | PromiseLike<A>,
+    targets: (...args: Args) => ReadonlyArray<Cached.Target>
+  ) => (...args: Args) => Promise<A>
   /** The keys that match a pattern, of all processes; each can be given to any operation. */
   readonly keys: (pattern: string) => AsyncIterable<CacheKey.CacheKey>
-  /** Deletes what matches, everywhere; how many there were. */
-  readonly deletePattern: (pattern: string) => Promise<number>
-  /** The writes of all processes that share the store. */
+  /** Deletes what matches, or what matches any of several patterns, everywhere; how many there were. */
+  readonly deletePattern: (patterns: string | ReadonlyArray<string>, options?: DeletePatternOptions) => Promise<number>
+  /** Cleans up what would stay in the store for ever, see `Maintenance`. */
+  readonly maintain: (options?: MaintainOptions) => Promise<Maintenance.Report>
+  /** Deletes the entries that carry any of the tags, everywhere; how many there were. What is being loaded under them is not kept. */
+  readonly deleteTags: (tags: ReadonlyArray<Tag.Tag>) => Promise<number>
+  /** The keys of the entries that carry a tag. */
+  readonly keysByTag: (tag: Tag.Tag) => AsyncIterable<CacheKey.CacheKey>
+  /**
+   * Runs a Lua script on Redis over keys of the cache; what it returns. Its `KEYS` are the whole keys, its `ARGV` are `args`. Rejects with
+   * `Unsupported` in memory. What it writes is not announced to L1s.
+   */
+  readonly evalScript: (
+    lua: string,
+    keys: ReadonlyArray<CacheKey.Input>,
+    args?: ReadonlyArray<string | number>
+  ) => Promise<unknown>
+  /** The writes of all processes that share the store, until the cache is closed. */
   readonly changes: () => AsyncIterable<CacheBackend.Change>
   readonly health: () => Promise<CacheBackend.Health>
   readonly metrics: () => Metrics.Metrics
   readonly resetMetrics: () => void
-  /** Ends connections and background work. `await using` does it too. */
+  /** Waits for writes under way, 5 seconds at most, and ends connections and background work. `await using` does it too. */
   readonly close: () => Promise<void>
 }
 
-/** Wraps a cache; `close` is what ends it. */
-export const make = (
-  cache: Cache.Cache["Service"],
-  context: Context.Context<never>,
-  close: () => Promise<void>
-): PromiseCache => {
-  const run = Effect.runPromiseWith(context)
+/** What is wrapped. */
+export interface Services {
+  readonly cache: Cache.Cache["Service"]
+  readonly maintenance: Maintenance.Maintenance["Service"]
+  readonly limits: PromiseLimits.PromiseLimits
+  readonly locks: PromiseLocks.PromiseLocks
+}
 
-  const promises = <Id, A>(entity: EntityCache.EntityCache<Id, A>): PromiseEntityCache<Id, A> => ({
-    peek: entity.peek,
-    get: (id, options) => {
-      if (options?.fresh !== true) {
-        try {
-          const value = entity.peek(id)
-          if (value !== undefined) return Promise.resolve(value)
-        } catch (error) {
-          return Promise.reject(error)
-        }
-      }
-      return run(entity.get(id, options))
-    },
-    lookup: (id, options) => run(entity.lookup(id, options)),
-    getMany: (ids, options) => run(entity.getMany(ids, options)),
-    set: (id, value, options) => run(entity.set(id, value, options)),
-    setMany: (entries, options) => run(entity.setMany(entries, options)),
-    delete: (id) => run(entity.delete(id)),
-    deleteMany: (ids) => run(entity.deleteMany(ids)),
-    has: (id) => run(entity.has(id)),
-    ttl: (id) => run(entity.ttl(id)),
-    expire: (id, ttl) => run(entity.expire(id, ttl))
-  })
+/** Wraps a cache; `end` is what ends it. */
+export const make = (
+  { cache, limits, locks, maintenance }: Services,
+  running: Running.Running,
+  end: () => Promise<void>
+): PromiseCache => {
+  const { iterate, run, runAbortable, runWrite, settled } = running
+  const closing = Latch.makeUnsafe(false)
+  const close = async () => {
+    await settled()
+    closing.openUnsafe()
+    await end()
+  }
+  const entityOf: PromiseCache["entity"] = (entity) =>
+    PromiseEntityCache.make(cache.entity(entity), entity.policy.refreshAhead !== undefined, running)
 
   return {
-    ...promises(cache),
-    increment: (key, options) => run(cache.increment(key, options)),
-    entity: (entity) => promises(cache.entity(entity)),
-    keys: (pattern) => Stream.toAsyncIterableWith(cache.keys(pattern), context),
-    deletePattern: (pattern) => run(cache.deletePattern(pattern)),
-    changes: () => Stream.toAsyncIterableWith(cache.changes, context),
+    ...PromiseEntityCache.make(cache, false, running),
+    increment: (key, options) => runWrite(cache.increment(key, options)),
+    withLock: locks.withLock,
+    consume: limits.consume,
+    limits,
+    entity: entityOf,
+    cached: (entity, load) => {
+      const entries = entityOf(entity)
+      return (id, options) => entries.getOrLoad(id, (context) => load(id, context), options)
+    },
+    invalidates: <Args extends ReadonlyArray<unknown>, A>(
+      change: (...args: Args) => A | PromiseLike<A>,
+      targets: (...args: Args) => ReadonlyArray<Cached.Target>
+    ) => {
+      const changed = Cached.invalidates((...args: Args) => PromiseEntityCache.toEffect(() => change(...args)), targets)
+      return (...args: Args) => runWrite(Effect.provideService(changed(...args), Cache.Cache, cache))
+    },
+    keys: (pattern) => iterate(cache.keys(pattern)),
+    deletePattern: (patterns, options) => runWrite(cache.deletePattern(patterns, options), options),
+    maintain: (options) => runAbortable(maintenance.run(options), options),
+    deleteTags: (tags) => runWrite(cache.deleteTags(tags)),
+    keysByTag: (tag) => iterate(cache.keysByTag(tag)),
+    evalScript: (lua, keys, args) => runWrite(cache.evalScript(lua, keys, args)),
+    changes: () => iterate(Stream.interruptWhen(cache.changes, closing.await)),
     health: () => run(cache.health),
     metrics: cache.metrics,
     resetMetrics: cache.resetMetrics,

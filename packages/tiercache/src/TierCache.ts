@@ -1,46 +1,56 @@
 /**
  * The cache that the environment asks for.
  */
-import { Cache, type CacheBackend, type CacheError } from "@tiercache/core"
-import { Config, Effect, Layer, Redacted } from "effect"
+import type { CacheBackend, CacheError } from "@tiercache/core"
+import { CacheConfig } from "@tiercache/domains"
+import { type Config, Effect, Layer, Redacted } from "effect"
+import type { Services } from "./internal/services.ts"
 import * as Memory from "./Memory.ts"
 import * as Redis from "./Redis.ts"
 import * as Tiered from "./Tiered.ts"
 
 /**
- * | variable            | meaning                                 | unless given                                   |
- * | ------------------- | --------------------------------------- | ---------------------------------------------- |
- * | `CACHE_BACKEND`     | `memory`, `redis` or `tiered`           | `tiered` where `REDIS_URL` is set, else `memory` |
- * | `REDIS_URL`         | `redis://user:password@host:6379/0`, or `rediss:` for TLS | `redis://127.0.0.1:6379`       |
- * | `CACHE_KEY_PREFIX`  | begins every key                        | `tradecore`                                    |
- * | `CACHE_DEFAULT_TTL` | the TTL of what has no other, in seconds | `300`                                          |
+ * The cache of a configuration.
+ *
+ * **Details**
+ *
+ * If it is turned off, no connection to Redis is made, whatever the backend, and locks and limits hold in this process only. A
+ * warning in the log says so.
  */
-export const config = Config.all({
-  backend: Config.Literals(["memory", "redis", "tiered"], "CACHE_BACKEND").pipe(Config.withDefault(undefined)),
-  url: Config.Redacted("REDIS_URL").pipe(Config.withDefault(undefined)),
-  prefix: Config.String("CACHE_KEY_PREFIX").pipe(Config.withDefault(Cache.DEFAULT_PREFIX)),
-  ttl: Config.Int("CACHE_DEFAULT_TTL").pipe(
-    Config.map((seconds) => ({ seconds })),
-    Config.withDefault(Cache.DEFAULT_TTL)
-  )
-})
+export const layer = (
+  config: CacheConfig.CacheConfig
+): Layer.Layer<Services | CacheBackend.CacheBackend, CacheError.CacheError> => {
+  const options = {
+    prefix: config.keyPrefix,
+    ttl: config.defaultTtl,
+    secrets: config.secretKeys,
+    metrics: config.metricsEnabled,
+    slowOperation: config.slowOpThreshold,
+    switches: config
+  }
+  if (!config.enabled) return Layer.merge(Memory.layer(options), tellDisabled)
+  const redis = {
+    url: Redacted.value(config.redisUrl),
+    scanCount: config.scanCount,
+    maxKeysPerCommand: config.pipelineMaxSize,
+    deleteBatchSize: config.cleanup.batchSize
+  }
+  switch (config.backend) {
+    case "memory":
+      return Memory.layer(options)
+    case "redis":
+      return Redis.layer({ ...options, redis })
+    case "tiered":
+      return Tiered.layer({ ...options, redis })
+  }
+}
 
-const DEFAULT_URL = "redis://127.0.0.1:6379"
-
-/** The backend and its connection are read from the environment when the layer is built; see {@link config}. */
-export const layerConfig: Layer.Layer<
-  Cache.Cache | CacheBackend.CacheBackend,
-  CacheError.CacheError | Config.ConfigError
-> = Layer.unwrap(
-  Effect.map(config, ({ backend, prefix, ttl, url }) => {
-    const redis = { url: url === undefined ? DEFAULT_URL : Redacted.value(url) }
-    switch (backend ?? (url === undefined ? "memory" : "tiered")) {
-      case "memory":
-        return Memory.layer({ prefix, ttl })
-      case "redis":
-        return Redis.layer({ prefix, ttl, redis })
-      case "tiered":
-        return Tiered.layer({ prefix, ttl, redis })
-    }
-  })
+const tellDisabled = Layer.effectDiscard(
+  Effect.logWarning("the cache is disabled: nothing is stored, and locks and limits hold in this process only")
 )
+
+/** The environment is read when the layer is built; see `CacheConfig`. */
+export const layerConfig: Layer.Layer<
+  Services | CacheBackend.CacheBackend,
+  CacheError.CacheError | Config.ConfigError
+> = Layer.unwrap(Effect.map(CacheConfig.config, layer))

@@ -1,18 +1,26 @@
 /**
  * The one call with which promise users begin.
  */
-import { Cache, CacheError } from "@tiercache/core"
-import { ManagedRuntime, Predicate } from "effect"
+import { CacheError } from "@tiercache/core"
+import { Layer, Logger, Predicate } from "effect"
+import { open } from "./internal/opening.ts"
 import * as Memory from "./Memory.ts"
-import * as PromiseCache from "./PromiseCache.ts"
+import type * as PromiseCache from "./PromiseCache.ts"
 import * as Redis from "./Redis.ts"
 import * as Tiered from "./Tiered.ts"
 
 /** Which backend holds the data, and its options. */
-export type Options =
-  | ({ readonly backend?: "memory" | undefined } & Memory.Options)
-  | ({ readonly backend: "redis" } & Redis.Options)
-  | ({ readonly backend: "tiered" } & Tiered.Options)
+export type Options = Logging &
+  (
+    | ({ readonly backend?: "memory" | undefined } & Memory.Options)
+    | ({ readonly backend: "redis" } & Redis.Options)
+    | ({ readonly backend: "tiered" } & Tiered.Options)
+  )
+
+export interface Logging {
+  /** What gets the messages, made by Effect's `Logger`. They go to the console unless given, and nowhere with none. */
+  readonly loggers?: ReadonlyArray<Logger.Logger<unknown, unknown>> | undefined
+}
 
 /**
  * Opens a cache.
@@ -20,7 +28,7 @@ export type Options =
  * **Details**
  *
  * Rejects with a `CacheError` for options that cannot be. It does not reject because Redis is away: operations do, until
- * Redis is there.
+ * Redis is there. With `redis: { strict: true }` it rejects for that, and for a Redis that cannot keep the promises.
  *
  * **Example**
  *
@@ -33,13 +41,16 @@ export type Options =
  * ```
  */
 export const createCache = async (options: Options = {}): Promise<PromiseCache.PromiseCache> => {
-  const runtime = ManagedRuntime.make(layerOf(options))
-  const context = await runtime.context()
-  const cache = await runtime.runPromise(Cache.Cache)
-  return PromiseCache.make(cache, context, runtime.dispose)
+  const { cache } = await open(withLoggers(layerOf(options), options))
+  return cache
 }
 
-const layerOf = (options: Options) => {
+/** Whatever is in a layer then logs there. */
+export const withLoggers = <A, E>(layer: Layer.Layer<A, E>, { loggers }: Logging): Layer.Layer<A, E> =>
+  loggers === undefined ? layer : layer.pipe(Layer.provideMerge(Logger.layer(loggers)))
+
+/** The layer that the options describe. Throws a `CacheError` for what only JavaScript can give. */
+export const layerOf = (options: Options) => {
   switch (options.backend) {
     case undefined:
     case "memory":
@@ -56,7 +67,7 @@ const layerOf = (options: Options) => {
 /** Who writes JavaScript may forget it. */
 const withRedis = <O extends Redis.Options, L>(options: O, layer: (options: O) => L): L => {
   if (Predicate.isObject(options.redis)) return layer(options)
-  throw invalid("redis is missing: { url } or { client }")
+  throw invalid("redis is missing: { url }, { cluster }, { sentinels, name } or { client }")
 }
 
 const invalid = (problem: string) => CacheError.make("createCache", "InvalidOption", problem)

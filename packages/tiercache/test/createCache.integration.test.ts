@@ -68,6 +68,25 @@ layer(RedisServer.layer(), { excludeTestServices: true })("createCache over Redi
     })
   )
 
+  it.effect("waits for a Redis that is frozen as long as l2Timeout says, and loads", () =>
+    Effect.gen(function* () {
+      const { pause, resume, url } = yield* RedisServer.make()
+      yield* Effect.promise(async () => {
+        const options = { backend: "tiered", redis: { url, circuitBreaker: false } } as const
+        await using hasty = await createCache({ ...options, l2Timeout: "100 millis" })
+        await using patient = await createCache({ ...options, l2Timeout: "1 minute" })
+        await patient.set("k", 1)
+        await Effect.runPromise(pause)
+        const waiting = patient.get("k", { fresh: true })
+        assert.strictEqual(await hasty.getOrLoad("missing", async () => "loaded"), "loaded")
+        const error: unknown = await hasty.get("k", { fresh: true }).catch((error: unknown) => error)
+        assert.isTrue(CacheError.isCacheError(error) && error.reason === "Timeout")
+        await Effect.runPromise(resume)
+        assert.strictEqual(await waiting, 1)
+      })
+    })
+  )
+
   it.effect("opens without a Redis, and says what is wrong", () =>
     Effect.promise(async () => {
       await using cache = await createCache({ backend: "tiered", redis: { url: "redis://user:hunter2@127.0.0.1:1" } })

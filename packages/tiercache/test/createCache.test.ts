@@ -138,6 +138,14 @@ describe("createCache", () => {
     assert.strictEqual(await reasonOf(call("set", ["k", 1, { ttl: 5 }])), "InvalidOption")
   })
 
+  it("tells of no more changes when it is closed", async () => {
+    const cache = await createCache()
+    const changes = cache.changes()[Symbol.asyncIterator]()
+    const next = changes.next()
+    await cache.close()
+    assert.deepStrictEqual(await next, { done: true, value: undefined })
+  })
+
   it("tells of changes", async () => {
     await using cache = await createCache()
     const seen: Array<string> = []

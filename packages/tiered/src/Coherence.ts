@@ -19,22 +19,26 @@
  * 5. A message may carry the new value. It replaces the entry only if its version, which Redis gives, is above that of the entry
  *    and nothing is in flight for the key; otherwise it only removes. Messages of one primary arrive in the order of the writes,
  *    but fills do not take part in that order: without versions, a late message could put an older value over a newer fill.
- * 6. An own write enters L1 when Redis has acknowledged it, if its token is still valid. Until then L1 has
- *    nothing for the key and takes nothing in. Its announcement means nothing new (`OwnWrites`), unless a new epoch has begun
- *    since the write did: then its token is forgotten, and its announcement counts like anybody's.
+ * 6. An own write enters L1 when Redis has acknowledged it, if its token is still valid. Until then L1 takes nothing in for the key; what
+ *    it has may be served, until the write is announced or acknowledged or a reader may have seen what comes after it. The
+ *    announcement means nothing else (`OwnWrites`), unless a new epoch has begun since the write did: then its token is forgotten, and its
+ *    announcement counts like anybody's.
  * 7. An own set or delete whose outcome is unknown is remembered, and its key deleted before trust is renewed
- *    (`Unacknowledged`). Other writes (counters, scripts, new deadlines, conditional sets) are not undone: if they were executed
+ *    (`Unacknowledged`). A deletion by tags whose outcome is unknown is repeated likewise. Other writes (counters, scripts, new deadlines, conditional sets) are not undone: if they were executed
  *    they were announced, and what they keep may be somebody else's.
+ * 8. A load under a lease is stored by an own write. It happens only if nothing has happened to the key since the lease was taken, so
+ *    it is not undone either; and it is announced only if there was an entry, because otherwise no L1 has anything older.
+ *    To take, renew and release a lease changes no value. What an L1 may serve as stale is held under the same rules as the rest.
  *
  * Deadlines inside L1 are on the monotonic clock; those of L2 were translated by the backend that read them.
  */
 import { type CacheBackend, type Invalidation, KeyPattern, type LocalStore, type MonotonicClock } from "@tiercache/core"
 import { Effect, Latch, PubSub, Stream } from "effect"
 import * as FillTokens from "./FillTokens.ts"
+import * as Doubts from "./internal/doubts.ts"
 import type { Rules } from "./internal/rules.ts"
 import * as OwnWrites from "./OwnWrites.ts"
 import * as Trust from "./Trust.ts"
-import * as Unacknowledged from "./Unacknowledged.ts"
 
 type EpochCause = keyof CacheBackend.CoherenceStats["epochs"]
 
@@ -43,7 +47,6 @@ const makeCounters = () => ({
   removed: 0,
   updated: 0,
   refusedFills: 0,
-  repeatedDeletes: 0,
   heartbeatMillis: NaN,
   lagMillis: NaN,
   epochs: { connected: 0, overflow: 0, flush: 0 }
@@ -59,7 +62,7 @@ export interface Options {
 export interface Limits {
   /** Keys with reads or writes in flight. Each costs about 100 bytes. */
   readonly tokens: number
-  /** Keys whose last write is in doubt. */
+  /** Keys whose last write is in doubt, and as many tags whose deletion is. */
   readonly unacknowledged: number
   /** Own writes whose announcements may still come. They follow within milliseconds. */
   readonly ownWrites: number
@@ -83,6 +86,8 @@ export interface Coherence {
   readonly forgetMatching: (matches: (key: string) => boolean) => void
   /** Remembers keys whose write may or may not have happened. */
   readonly doubt: (keys: ReadonlyArray<string>) => void
+  /** Remembers tags whose deletion may or may not have happened. */
+  readonly doubtTags: (tags: ReadonlyArray<string>) => void
   readonly refused: () => void
   /** The state of trust now, and whenever it changes. */
   readonly states: Stream.Stream<Trust.State>
@@ -91,9 +96,6 @@ export interface Coherence {
 
 /** Heartbeats in a bound: three may be lost before trust is. */
 const HEARTBEATS_PER_BOUND = 4
-
-/** Keys that one command deletes again. */
-const REPEATED_AT_ONCE = 500
 
 /**
  * Heartbeats that Redis has taken and the bus has not brought, in a row, after which a bus that counts as connected is connected
@@ -109,7 +111,6 @@ export const make = Effect.fnUntraced(function* (
   const trust = Trust.make(now, rules.trustLease ? boundMillis : Infinity)
   const tokens = FillTokens.make(limits.tokens, () => beginEpoch("overflow"))
   const ownWrites = OwnWrites.make(limits.ownWrites)
-  const unacknowledged = Unacknowledged.make(limits.unacknowledged, l2.lateMillis)
   const states = yield* Effect.acquireRelease(PubSub.sliding<Trust.State>(16), PubSub.shutdown)
   const beatNow = yield* Latch.make()
   const counters = makeCounters()
@@ -135,6 +136,8 @@ export const make = Effect.fnUntraced(function* (
     local.delete(key)
     tokens.voidKey(key)
   }
+
+  const doubts = Doubts.make({ l2, now, forget: (keys) => keys.forEach(forget) }, limits.unacknowledged)
 
   const forgetMatching = (matches: (key: string) => boolean) => {
     for (const key of Array.from(local.keys())) if (matches(key)) local.delete(key)
@@ -167,11 +170,17 @@ export const make = Effect.fnUntraced(function* (
   const onMessage = (message: Invalidation.Message) => {
     counters.messages++
     counters.lagMillis = message.ageMillis ?? counters.lagMillis
+    // these change no value
+    if (message.kind === "released" || message.kind === "failed" || message.kind === "woken") return
     if (message.kind === "flush") return beginEpoch("flush")
     if (message.kind === "pattern")
       return message.keys.forEach((glob) => forgetMatching(KeyPattern.ofGlob(glob).matches))
     const isOwn = message.origin === bus.origin && message.writeId !== undefined
-    if (isOwn && (!rules.lateOwnWrites || ownWrites.isExpected(message.writeId))) return
+    if (isOwn && (!rules.lateOwnWrites || ownWrites.isExpected(message.writeId))) {
+      // who reads because of it must not be served what it has replaced
+      if (ownWrites.isInFlight(message.writeId)) for (const key of message.keys) local.delete(key)
+      return
+    }
     message.keys.forEach((key, index) => apply(key, message.pushed?.[index]))
   }
 
@@ -201,32 +210,10 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
-  /** Deletes what is in doubt. Fails while Redis cannot be asked. */
-  const repeat = Effect.gen(function* () {
-    for (;;) {
-      const batch = unacknowledged.take(REPEATED_AT_ONCE, now())
-      if (batch.keys.length === 0) return
-      yield* l2.deleteMany(batch.keys).pipe(
-        Effect.andThen(
-          Effect.sync(() => {
-            counters.repeatedDeletes += batch.keys.length
-            unacknowledged.settle(batch)
-          })
-        ),
-        // asked again, Redis would refuse again; the rest of L1 must not suffer from it
-        Effect.catchIf(
-          ({ reason }) => reason === "Refused",
-          () => Effect.sync(() => unacknowledged.giveUp(batch))
-        )
-      )
-      batch.keys.forEach(forget)
-    }
-  })
-
   let lastId = 0
   const beat = Effect.gen(function* () {
     noteState()
-    if (rules.repeatUnacknowledged) yield* repeat
+    if (rules.repeatUnacknowledged) yield* doubts.repeat
     if (unheard >= UNHEARD_UNTIL_RECONNECT) {
       unheard = 0
       yield* bus.reconnect
@@ -261,7 +248,10 @@ export const make = Effect.fnUntraced(function* (
     forget,
     forgetMatching,
     doubt: (keys) => {
-      if (!unacknowledged.add(keys, now())) beginEpoch("overflow")
+      if (!doubts.addKeys(keys)) beginEpoch("overflow")
+    },
+    doubtTags: (tags) => {
+      if (!doubts.addTags(tags)) beginEpoch("overflow")
     },
     refused: () => {
       counters.refusedFills++
@@ -278,7 +268,8 @@ export const make = Effect.fnUntraced(function* (
       state: trust.state(),
       trustLapses: trust.lapses(),
       inFlight: tokens.size(),
-      unacknowledged: unacknowledged.size()
+      unacknowledged: doubts.size(),
+      repeatedDeletes: doubts.repeated()
     })
   }
   return coherence

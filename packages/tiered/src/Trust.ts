@@ -23,6 +23,8 @@ export interface Trust {
   readonly until: number
   /** When trust lapsed, or will unless it is extended; once revoked, not later than that. */
   readonly lapsesAt: number
+  /** When the last heartbeat that was heard was sent. */
+  readonly provenAt: number
   readonly state: () => State
   /** A heartbeat that was sent at this moment was heard. */
   readonly extend: (sentAt: number) => void
@@ -40,6 +42,7 @@ export const make = (now: MonotonicClock.Now, boundMillis: number): Trust => {
   const trust = {
     until: -Infinity,
     lapsesAt: -Infinity,
+    provenAt: -Infinity,
     state: (): State => {
       if (isClosed) return "closed"
       if (now() < trust.until) return "trusted"
@@ -49,6 +52,7 @@ export const make = (now: MonotonicClock.Now, boundMillis: number): Trust => {
       if (isClosed) return
       if (trust.until !== -Infinity && now() >= trust.until) lapses++
       wasTrusted = true
+      trust.provenAt = Math.max(trust.provenAt, sentAt)
       trust.until = Math.max(trust.until, sentAt + boundMillis)
       trust.lapsesAt = trust.until
     },

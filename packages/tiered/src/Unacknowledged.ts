@@ -7,6 +7,8 @@
  * remain is the old value, in L2 or in any L1: so the keys are kept here and deleted, which can be repeated without harm, as
  * soon as Redis answers again; and once more when the write can no longer be executed, in case it was late. A key that is
  * written again meanwhile is deleted all the same: that costs a miss, and no old value.
+ *
+ * Tags whose deletion is in doubt are kept likewise, in a table of their own.
  */
 
 export interface Batch {

@@ -111,6 +111,53 @@ describe("an own write", () => {
     })
   )
 
+  it.effect("leaves what L1 has to readers until it is announced", () =>
+    Effect.gen(function* () {
+      const fleet = yield* makeFleet
+      const sending = yield* Deferred.make<void>()
+      const answering = yield* Deferred.make<void>()
+      const a = yield* fleet.join("a", {}, (l2) => ({
+        ...l2,
+        set: (key, codec, value, options) =>
+          value === "old"
+            ? l2.set(key, codec, value, options)
+            : Deferred.await(sending).pipe(
+                Effect.andThen(l2.set(key, codec, value, options)),
+                Effect.tap(() => Deferred.await(answering))
+              )
+      }))
+      yield* set(a.backend, "k", "old")
+      const writing = yield* Effect.forkChild(set(a.backend, "k", "new"), { startImmediately: true })
+      assert.strictEqual(peek(a.backend, "k"), "old", "it has not been sent")
+      yield* Deferred.succeed(sending, undefined)
+      assert.isUndefined(peek(a.backend, "k"), "it has been announced, and not been acknowledged")
+      yield* Deferred.succeed(answering, undefined)
+      yield* Fiber.join(writing)
+      assert.strictEqual(peek(a.backend, "k"), "new")
+    })
+  )
+
+  it.effect("leaves nothing in L1 once a reader may have seen what comes after it", () =>
+    Effect.gen(function* () {
+      const fleet = yield* makeFleet
+      const answer = yield* Deferred.make<void>()
+      const a = yield* fleet.join("a", {}, (l2) => ({
+        ...l2,
+        set: (key, codec, value, options) =>
+          Effect.tap(l2.set(key, codec, value, options), () => (value === "old" ? Effect.void : Deferred.await(answer)))
+      }))
+      yield* set(a.backend, "k", "old")
+      fleet.bus.setFaults({ delay: "100 millis" })
+      const writing = yield* Effect.forkChild(set(a.backend, "k", "new"), { startImmediately: true })
+      assert.strictEqual(peek(a.backend, "k"), "old")
+      assert.strictEqual(yield* get(a.backend, "k", { fresh: true }), "new")
+      assert.isUndefined(peek(a.backend, "k"))
+      yield* Deferred.succeed(answer, undefined)
+      yield* Fiber.join(writing)
+      assert.strictEqual(yield* get(a.backend, "k"), "new")
+    })
+  )
+
   it.effect("is not kept in L1 if a foreign one was announced meanwhile", () =>
     Effect.gen(function* () {
       const fleet = yield* makeFleet
@@ -265,7 +312,7 @@ describe("the bus", () => {
     })
   )
 
-  it.effect("distrusted: serves what it held for as long as was allowed, marked stale", () =>
+  it.effect("distrusted: serves what it held for as long as was allowed, marked distrusted", () =>
     Effect.gen(function* () {
       const fleet = yield* makeFleet
       const a = yield* fleet.join("a", { whileDistrusted: { serveStale: "10 seconds" } })
@@ -274,7 +321,7 @@ describe("the bus", () => {
       fleet.bus.disconnect("a")
       yield* TestClock.adjust("9 seconds")
       const served = yield* a.backend.get("k", Codec.msgpack)
-      assert.deepStrictEqual([served?.value, served?.tier, served?.freshUntil], ["v", "l1", -Infinity])
+      assert.deepInclude(served, { value: "v", tier: "l1", isDistrusted: true })
       assert.strictEqual(peek(a.backend, "k"), undefined)
       yield* TestClock.adjust("2 seconds")
       assert.deepStrictEqual(yield* find(a.backend, "k"), ["v", "l2"])

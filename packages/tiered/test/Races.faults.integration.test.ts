@@ -4,21 +4,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type * as Orders from "./faults/Orders.ts"
+import * as RefillRace from "./faults/RefillRace.ts"
 import * as SharedClock from "./faults/SharedClock.ts"
 import * as Stage from "./faults/Stage.ts"
 import { makeRandom } from "./faults/Workload.ts"
 
 type Steps = (typeof Orders.Script.Type)["steps"]
 
-const script = (member: Stage.Member, steps: Steps) => member.order({ _tag: "Script", steps })
-
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `k:${index}`)
-
-const chunks = (keys: ReadonlyArray<string>, size: number) =>
-  Array.from({ length: Math.ceil(keys.length / size) }, (_, index) => keys.slice(index * size, (index + 1) * size))
-
-/** Time for an order to reach all workers before its first step is due. */
-const LEAD_MILLIS = 100
 
 const millisBetween = (random: () => number, least: number, most: number) => () =>
   `${Math.round(least + random() * (most - least))} millis` as const
@@ -39,37 +32,11 @@ describe.each(Stage.SEEDS)(
         })
         const [reader, writer] = Stage.two(members)
         const random = makeRandom(seed)
-        const race = Effect.fnUntraced(function* (keys: ReadonlyArray<string>) {
-          yield* script(writer, [{ at: 0, operation: { _tag: "SetMany", keys } }])
-          const start = SharedClock.now() + LEAD_MILLIS
-          const gets: Steps = keys.slice(0, 80).map((key) => ({ at: start, operation: { _tag: "Get", key } }))
-          const getManys: Steps = chunks(keys.slice(80), 10).map((some) => ({
-            at: start,
-            operation: { _tag: "GetMany", keys: some }
-          }))
-          // every other one deletes, every other pair is the reader's own
-          const writes: Steps = keys.map((key, index) => ({
-            at: start + 5 + random() * 40,
-            operation: index % 2 === 0 ? { _tag: "Set", key, push: index % 8 === 0 } : { _tag: "Delete", key }
-          }))
-          const isOwn = (index: number) => index % 4 < 2
-          yield* Effect.all(
-            [
-              script(reader, [...gets, ...getManys, ...writes.filter((_, index) => isOwn(index))]),
-              script(
-                writer,
-                writes.filter((_, index) => !isOwn(index))
-              )
-            ],
-            { concurrency: 2 }
-          )
-          return (yield* reader.stats).refusedFills
-        })
-
         yield* reader.commands.delay(millisBetween(random, 50, 200), "toClient")
         // a busy machine may lead to rounds in which nothing met
         let refused = 0
-        for (const keys of rounds) if (refused < Stage.outage(80, 600)) refused = yield* race(keys)
+        for (const keys of rounds)
+          if (refused < Stage.outage(80, 600)) refused = yield* RefillRace.run({ reader, writer, keys, random })
         assert.isAtLeast(refused, 80)
         yield* reader.commands.pass()
         yield* judge()
@@ -89,7 +56,7 @@ describe.each(Stage.SEEDS)(
               bus.delay(millisBetween(random, 0, 60), "toClient")
             )
           )
-          const start = SharedClock.now() + LEAD_MILLIS
+          const start = SharedClock.now() + RefillRace.LEAD_MILLIS
           const stepsOf = (): Steps =>
             keys.flatMap((key) => [
               {
@@ -98,7 +65,7 @@ describe.each(Stage.SEEDS)(
               },
               { at: start + random() * 60, operation: { _tag: "Get", key } }
             ])
-          yield* all((member) => script(member, stepsOf()))
+          yield* all((member) => member.order({ _tag: "Script", steps: stepsOf() }))
         }
         yield* all(({ bus, commands }) => Effect.andThen(bus.pass(), commands.pass()))
         yield* judge()

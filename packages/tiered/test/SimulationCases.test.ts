@@ -4,32 +4,43 @@
 import { assert, describe, it } from "@effect/vitest"
 import { LIMITS } from "../src/Coherence.ts"
 import * as Rules from "../src/internal/rules.ts"
+import { Database } from "./simulation/Database.ts"
 import { ModelRedis } from "./simulation/ModelRedis.ts"
 import { SimulatedProcess } from "./simulation/SimulatedProcess.ts"
+import { report } from "./simulation/Report.ts"
 import * as Simulation from "./simulation/Simulation.ts"
 import {
   abort,
   advance,
   connect,
+  crash,
   cut,
   del,
   deleteMany,
   deletePattern,
   evict,
   expire,
+  fail,
+  finish,
   flow,
   flush,
   get,
   getFresh,
   getMany,
+  getManyOrLoad,
+  getOrLoad,
   hear,
   interrupt,
   linger,
+  load,
+  look,
   notice,
+  refresh,
   refuse,
   reopen,
   reply,
   serve,
+  serveOrphan,
   set,
   setMany,
   sever,
@@ -44,8 +55,13 @@ type Parts = ReadonlyArray<ReadonlyArray<Step>>
 const check = (parts: Parts): void => {
   const run = Simulation.run({ processes: 2 }, parts.flat())
   const violations = Simulation.check(run, {})
-  if (violations.length > 0) assert.fail(Simulation.describe(run, violations))
+  if (violations.length > 0) assert.fail(report(run, violations))
 }
+
+/** Process 0 has a lease, and its loader has looked at the database. */
+const loading = (load: Step): ReadonlyArray<Step> => [evict("a"), load, serve(0), reply(0), look(0)]
+
+const stale = { grace: true, staleWhileRevalidate: true }
 
 const cases: Readonly<Record<string, Parts>> = {
   "a read past L1 that finds nothing": [
@@ -105,6 +121,53 @@ const cases: Readonly<Record<string, Parts>> = {
     [deletePattern(1), flow(1)],
     [hear(0), hear(0), reply(0)]
   ],
+  "a load that a delete overtakes": [
+    [...loading(getOrLoad(0, "a")), getOrLoad(1, "a"), flow(1)],
+    [del(1, "a"), flow(1)],
+    [finish(0), flow(0)]
+  ],
+  "a load whose end is acknowledged after a delete of what it stored": [
+    [...loading(getOrLoad(0, "a")), finish(0), serve(0)],
+    [del(1, "a"), flow(1)],
+    [hear(0), reply(0)]
+  ],
+  "a load that is stored although its process has given up": [
+    [...loading(refresh(0, "a")), finish(0), cut(0), reopen(0)],
+    [get(0, "a"), flow(0), serveOrphan(0)],
+    [hear(0), get(0, "a")]
+  ],
+  "a load whose lease was over, and taken by another": [
+    [...loading(load(0, "a")), stall(110)],
+    [load(1, "a"), flow(1), look(1)],
+    [finish(0), flow(0)],
+    [finish(1), flow(1)]
+  ],
+  "a load whose lease was over, and taken by nobody": [[...loading(load(0, "b")), stall(110), finish(0), flow(0)]],
+  "a load that is interrupted while others wait for it": [
+    [...loading(getOrLoad(0, "a")), getOrLoad(1, "a"), flow(1)],
+    [interrupt(0), flow(0), flow(1)]
+  ],
+  "a load whose process dies while others wait for it": [
+    [...loading(getOrLoad(0, "a")), getOrLoad(1, "a"), flow(1)],
+    [crash(0)]
+  ],
+  "a load that a flush overtakes": [
+    [...loading(getOrLoad(0, "c"))],
+    [flush, hear(0), getOrLoad(0, "c"), finish(0), flow(0)]
+  ],
+  "a load during which the bus was disconnected, and a delete missed": [
+    [...loading(getOrLoad(0, "a")), sever(0)],
+    [del(1, "a"), flow(1)],
+    [notice(0), connect(0), hear(0)],
+    [getOrLoad(0, "a"), finish(0), flow(0)]
+  ],
+  "a stale value that is deleted while its successor is loaded elsewhere": [
+    [set(0, "a", { ttl: "short", grace: true }), flow(0), advance(155)],
+    [getOrLoad(0, "a"), flow(0)],
+    [getOrLoad(1, "a", { grace: true }), getOrLoad(1, "a", stale), flow(1), advance(1)],
+    [del(0, "a"), flow(0), flow(1)],
+    [getOrLoad(1, "a", stale), flow(1), advance(1)]
+  ],
   "an own write that is acknowledged late and soon expires": [
     [set(0, "a", { ttl: "short" }), serve(0), advance(10), reply(0)],
     ...Array.from({ length: 5 }, () => [advance(25), flow(0)]),
@@ -125,18 +188,66 @@ describe("a process", () => {
   it("that ends leaves no timer behind", () => {
     const time = new VirtualTime()
     const server = new ModelRedis(time)
-    const shared = { time, server, rules: Rules.all, limits: LIMITS, options: {}, nextValue: () => 1, step: () => 0 }
+    const shared = {
+      time,
+      server,
+      database: new Database(),
+      loads: [],
+      failures: [],
+      rules: Rules.all,
+      limits: LIMITS,
+      options: {},
+      looksAgain: true,
+      nextValue: () => 1,
+      step: () => 0
+    }
     const process = new SimulatedProcess("p0", 0, shared)
     process.start(0, { call: "get", key: "a", fresh: false })
+    process.start(1, { call: "getOrLoad", key: "b", options: { hardTimeout: true } })
+    process.start(2, { call: "load", key: "c", options: {} })
+    time.drain()
+    while (process.commands.serve());
+    for (; process.commands.reply(); time.drain());
+    assert.isTrue(process.loads.look())
     assert.isAbove(time.pending(), 0)
     process.kill()
     assert.strictEqual(time.pending(), 0)
+  })
+
+  const starts = [
+    ["getOrLoad", getOrLoad],
+    ["hand", load]
+  ] as const
+
+  it.each(starts)("whose load fails, by %s, fails for all who wait for it", (_, start) => {
+    const waiters = [getOrLoad(0, "a"), getOrLoad(1, "a"), getOrLoad(1, "a"), flow(1)]
+    const run = Simulation.run({ processes: 2 }, [
+      ...loading(start(0, "a")),
+      ...waiters,
+      flow(0),
+      fail(0),
+      flow(0),
+      flow(1)
+    ])
+    assert.deepStrictEqual(Simulation.check(run, {}), [])
+    const outcomes = run.history.operations.flatMap(({ kind, outcome }) => (kind === "load" ? [outcome] : []))
+    assert.deepStrictEqual([run.history.loads.length, ...outcomes], [1, "failed", "failed", "failed", "failed"])
+  })
+
+  it.each(starts)("whose load, by %s, takes longer than its lease is the only one to load", (_, start) => {
+    const wait = [advance(10), flow(0), start(1, "a"), flow(1)]
+    const leaseMillis = start === load ? 60 : 10_000
+    const waits = Array.from({ length: (1.5 * leaseMillis) / 10 }, () => wait)
+    const run = Simulation.run({ processes: 2 }, [...loading(start(0, "a")), ...waits.flat(), finish(0), flow(0)])
+    assert.deepStrictEqual(Simulation.check(run, {}), [])
+    assert.lengthOf(run.history.loads, 1)
   })
 })
 
 describe("nothing is left behind when a call is interrupted", () => {
   /** More than any call takes until it waits for the server. */
   const TURNS = 15
+  const LOAD_TURNS = 60
   const calls = [
     get(0, "a"),
     getMany(0, ["a", "b", "c"]),
@@ -150,5 +261,12 @@ describe("nothing is left behind when a call is interrupted", () => {
 
   it.each(Array.from({ length: TURNS }, (_, turns) => turns))("after %i turns", (turns) => {
     for (const call of calls) check([[abort(turns, call)]])
+  })
+
+  it("while it loads", () => {
+    for (let turns = 0; turns < LOAD_TURNS; turns++) {
+      for (const call of [getOrLoad, refresh, load]) check([[abort(turns, call(0, "c")), getOrLoad(1, "c")]])
+      check([[abort(turns, getManyOrLoad(0, ["c", "a"])), getOrLoad(1, "c")]])
+    }
   })
 })

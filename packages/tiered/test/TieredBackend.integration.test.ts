@@ -5,7 +5,7 @@ import { RedisBackend } from "@tiercache/redis-backend"
 import { TieredBackend } from "@tiercache/tiered"
 import { Effect, Layer } from "effect"
 
-const RUNS = process.env.TIERCACHE_TEST_FULL === "1" ? 10_000 : 1000
+const RUNS = process.env.TIERCACHE_TEST_FULL === "1" ? 1500 : 300
 
 const layer = Layer.unwrap(
   RedisServer.RedisServer.use(({ url }) =>

@@ -3,7 +3,7 @@ import { CacheBackendTest, CacheModel } from "@tiercache/core/testing"
 import { Effect } from "effect"
 import { layer } from "./support.ts"
 
-const RUNS = process.env.TIERCACHE_TEST_FULL === "1" ? 20_000 : 1000
+const RUNS = process.env.TIERCACHE_TEST_FULL === "1" ? 2500 : 300
 
 CacheBackendTest.suite("TieredBackend over memory", layer, { clock: "test" })
 

@@ -17,9 +17,17 @@ import type * as CacheError from "../CacheError.ts"
 import * as Changes from "../internal/contract/Changes.ts"
 import * as Counters from "../internal/contract/Counters.ts"
 import * as Expiry from "../internal/contract/Expiry.ts"
+import * as Grace from "../internal/contract/Grace.ts"
+import * as LeasedKeys from "../internal/contract/LeasedKeys.ts"
+import * as LeaseEnds from "../internal/contract/LeaseEnds.ts"
+import * as LeaseMessages from "../internal/contract/LeaseMessages.ts"
+import * as Leases from "../internal/contract/Leases.ts"
+import * as Loading from "../internal/contract/Loading.ts"
 import * as Scans from "../internal/contract/Scans.ts"
 import * as Scripts from "../internal/contract/Scripts.ts"
 import * as Subject from "../internal/contract/Subject.ts"
+import * as TaggedLoads from "../internal/contract/TaggedLoads.ts"
+import * as Tags from "../internal/contract/Tags.ts"
 import * as Values from "../internal/contract/Values.ts"
 import * as Writes from "../internal/contract/Writes.ts"
 
@@ -56,6 +64,13 @@ export const suite = <E>(name: string, layer: Layer.Layer<CacheBackend.CacheBack
     Counters.register(test)
     Scripts.register(test)
     Changes.register(test)
+    Grace.register(test)
+    Leases.register(test)
+    LeasedKeys.register(test)
+    LeaseEnds.register(test)
+    LeaseMessages.register(test)
+    Tags.register(test)
+    TaggedLoads.register(test)
   })
 }
 
@@ -63,9 +78,10 @@ const lacks = (subject: Subject.Subject, feature: CacheBackend.Feature) =>
   Effect.map(Subject.reasonOf(use(subject, feature)), (reason) => assert.strictEqual(reason, "Unsupported"))
 
 const use = (
-  { backend, key }: Subject.Subject,
+  subject: Subject.Subject,
   feature: CacheBackend.Feature
 ): Effect.Effect<unknown, CacheError.CacheError> => {
+  const { backend, key } = subject
   switch (feature) {
     case "increment":
       return backend.increment(key("a"), { ttl: Subject.LONG })
@@ -73,6 +89,10 @@ const use = (
       return backend.expire(key("a"), Subject.LONG)
     case "run":
       return backend.run(Scripts.counter, [key("a")], { limit: 1, ttlMillis: 1000 })
+    case "leases":
+      return Loading.take(subject, key("a"))
+    case "tags":
+      return backend.deleteTags([key("a")])
     default:
       return Stream.runDrain(backend.changes)
   }

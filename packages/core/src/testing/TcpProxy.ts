@@ -40,6 +40,11 @@ export interface Target {
 
 export interface Options {
   readonly target: Target
+  /**
+   * Which connections have faults, and are cut and closed: those on which the client has sent such bytes, from then on. All unless
+   * given; `refuse` is about all in any case.
+   */
+  readonly only?: ((sent: Buffer) => boolean) | undefined
 }
 
 /** How long bytes are under way; a function is asked anew for each piece, and what is late makes late what follows. */
@@ -70,25 +75,41 @@ export interface TcpProxy {
   readonly retarget: (target: Target) => Effect.Effect<void>
   /** How many connections are open, those of which one side is gone included. */
   readonly connections: () => number
+  /** How many bytes were sent that way so far, on all connections; those that were held back or swallowed too. */
+  readonly bytes: (direction: Direction) => number
 }
 
 const HOST = "127.0.0.1"
 
 /** Listens on a free port. When the scope closes, all sockets and timers are gone. */
 export const make = Effect.fnUntraced(function* (options: Options) {
+  const { only } = options
   const faults = { toServer: new Fault(), toClient: new Fault() }
+  const noFaults = { toServer: new Fault(), toClient: new Fault() }
+  /** Those that faults are about. */
+  const meant = new Set<Connection>()
   const connections = new Set<Connection>()
   let target = options.target
   let isRefusing = false
 
+  const mean = (connection: Connection) => {
+    meant.add(connection)
+    connection.suffer(faults)
+  }
   const accept = (client: Socket) => {
     if (isRefusing) {
       client.on("error", ignore).resetAndDestroy()
       return
     }
     const server = connect({ host: target.host ?? HOST, port: target.port, allowHalfOpen: true, noDelay: true })
-    const connection = new Connection(client, server, faults, () => connections.delete(connection))
+    // before the connection reads: what tells that it is meant is the first to have faults
+    if (only !== undefined) client.on("data", (sent) => only(sent) && mean(connection))
+    const connection = new Connection(client, server, noFaults, () => {
+      connections.delete(connection)
+      meant.delete(connection)
+    })
     connections.add(connection)
+    if (only === undefined) mean(connection)
   }
   const listening = yield* Effect.acquireRelease(listen(accept), (listening) =>
     Effect.callback<void>((resume) => {
@@ -101,7 +122,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     Effect.sync(() => {
       const directions = direction === undefined ? (["toServer", "toClient"] as const) : ([direction] as const)
       for (const each of directions) faults[each].state = state
-      for (const connection of connections) for (const each of directions) connection[each].onFaultChange()
+      for (const connection of meant) for (const each of directions) connection[each].onFaultChange()
     })
 
   const proxy: TcpProxy = {
@@ -113,11 +134,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     stall: (direction) => set({ kind: "stall" }, direction),
     drop: (direction) => set({ kind: "drop" }, direction),
     cut: Effect.sync(() => {
-      for (const connection of connections) connection.reset()
+      for (const connection of meant) connection.reset()
     }),
     halfClose: (direction) =>
       Effect.sync(() => {
-        for (const connection of connections) connection[direction].to.end()
+        for (const connection of meant) connection[direction].to.end()
       }),
     refuse: Effect.sync(() => {
       isRefusing = true
@@ -129,7 +150,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       Effect.sync(() => {
         target = next
       }),
-    connections: () => connections.size
+    connections: () => connections.size,
+    bytes: (direction) => noFaults[direction].bytes + faults[direction].bytes
   }
   return proxy
 })
@@ -140,9 +162,10 @@ type FaultState =
 
 const PASS: FaultState = { kind: "pass" }
 
-/** What happens to the bytes of one direction, on all connections. */
+/** What happens to the bytes of one direction, on all connections, and how many there were. */
 class Fault {
   state: FaultState = PASS
+  bytes = 0
 }
 
 const ignore = () => {}
@@ -179,6 +202,11 @@ class Connection {
     for (const socket of this.sockets) socket.on("close", onClose)
   }
 
+  suffer(faults: Readonly<Record<Direction, Fault>>): void {
+    this.toServer.fault = faults.toServer
+    this.toClient.fault = faults.toClient
+  }
+
   reset(): void {
     this.toServer.discard()
     this.toClient.discard()
@@ -192,7 +220,7 @@ type Piece = Buffer | "end" | "reset"
 /** One direction of a connection. */
 class Pipe {
   readonly to: Socket
-  private readonly fault: Fault
+  fault: Fault
   private readonly underWay: Array<{ readonly piece: Piece; readonly due: number }> = []
   private timer: NodeJS.Timeout | undefined
   private isDead = false
@@ -200,7 +228,10 @@ class Pipe {
   constructor(from: Socket, to: Socket, fault: Fault) {
     this.to = to
     this.fault = fault
-    from.on("data", (bytes) => this.push(bytes))
+    from.on("data", (bytes) => {
+      this.fault.bytes += bytes.length
+      this.push(bytes)
+    })
     from.on("end", () => this.push("end"))
     from.on("error", ignore)
     from.on("close", (hadError) => {

@@ -15,7 +15,7 @@ const ask = (port: number, line: string) =>
     return Effect.sync(() => socket.destroy())
   })
 
-const eventually = (condition: Effect.Effect<boolean>) =>
+const eventually = <E>(condition: Effect.Effect<boolean, E>) =>
   Effect.repeat(Effect.delay(condition, "5 millis"), { until: (holds) => holds })
 
 const isAlive = (pid: number) =>
@@ -111,6 +111,39 @@ describe("RedisServer", () => {
       assert.isTrue(yield* isAlive(pid))
       child.kill("SIGKILL")
       yield* eventually(Effect.map(isAlive(pid), (alive) => !alive))
+    })
+  )
+
+  it.live("is watched by one process, whatever it logs", () =>
+    Effect.gen(function* () {
+      const processes = () => process.getActiveResourcesInfo().filter((resource) => resource === "ProcessWrap").length
+      const server = yield* RedisServer.make()
+      const before = processes()
+      for (let times = 0; times < 3; times++) {
+        yield* server.ask("REPLICAOF", "127.0.0.1", 1)
+        yield* server.ask("REPLICAOF", "NO", "ONE")
+      }
+      yield* eventually(Effect.map(server.ask("ROLE"), (role) => Array.isArray(role) && role[0] === "master"))
+      assert.strictEqual(processes(), before)
+    })
+  )
+
+  it.live("takes commands, and tells what it refuses and that it does not answer", () =>
+    Effect.gen(function* () {
+      const server = yield* RedisServer.make()
+      const value = "é\r\n*1\r\n$4".repeat(50_000)
+      assert.strictEqual(yield* server.ask("SET", "key", value), "OK")
+      assert.deepStrictEqual(yield* server.ask("MGET", "key", "other"), [value, null])
+      assert.strictEqual(yield* server.ask("STRLEN", "key"), Buffer.byteLength(value))
+      assert.deepStrictEqual(yield* server.ask("KEYS", "nothing"), [])
+      const refused = yield* Effect.flip(server.ask("INCR", "key"))
+      assert.include(refused.message, "not an integer")
+      yield* server.pause
+      const frozen = yield* Effect.flip(server.ask("PING"))
+      assert.include(frozen.message, "does not answer")
+      yield* server.kill
+      assert.isFalse(server.isRunning())
+      yield* Effect.flip(server.ask("PING"))
     })
   )
 

@@ -29,6 +29,7 @@ export class BusConnection {
   private readonly handlers: Handlers
   private client: Redis | undefined
   private isPreparing = false
+  private isLeft = false
   /** Counts connections: an acknowledgement says nothing about the next one. */
   private epoch = 0
 
@@ -44,7 +45,9 @@ export class BusConnection {
     client.on("error", (error) => {
       this.problem = redisError.describe(error)
     })
-    client.on("messageBuffer", (channel, payload) => this.handlers.onMessage(channel.toString(), payload))
+    client.on("messageBuffer", (channel, payload) => {
+      if (!this.isLeft) this.handlers.onMessage(channel.toString(), payload)
+    })
     if (client.status === "ready") this.prepare(client)
   }
 
@@ -67,8 +70,14 @@ export class BusConnection {
     this.client?.disconnect(true)
   }
 
+  /** Nothing that happens to it is told any more. */
+  leave(): void {
+    this.isLeft = true
+    this.epoch++
+  }
+
   private prepare(client: Redis): void {
-    if (this.isPreparing) return
+    if (this.isPreparing || this.isLeft) return
     const epoch = this.epoch
     this.isPreparing = true
     this.handlers.prepare(client).then(
@@ -95,6 +104,6 @@ export class BusConnection {
     this.isPreparing = false
     this.status = "connecting"
     this.problem = problem
-    if (wasConnected) this.handlers.onDisconnected()
+    if (wasConnected && !this.isLeft) this.handlers.onDisconnected()
   }
 }

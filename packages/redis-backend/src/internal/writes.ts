@@ -1,31 +1,42 @@
 /**
  * The operations that write. Each is a script, which announces what it did.
  */
-import { type CacheBackend, CacheError, Envelope, type KeyPattern, type MonotonicClock, Ttl } from "@tiercache/core"
+import { type CacheBackend, CacheError, type Codec, type KeyPattern, Ttl } from "@tiercache/core"
 import { Effect } from "effect"
 import type { RedisValue } from "ioredis"
 import * as BusMessage from "../BusMessage.ts"
-import type * as RedisBus from "../RedisBus.ts"
-import type * as RedisClock from "../RedisClock.ts"
 import type * as RedisConnection from "../RedisConnection.ts"
-import { groups } from "./groups.ts"
-import * as scripts from "./scripts.ts"
+import { allOf, type Group, groups, type Limits } from "./groups.ts"
+import type * as scripts from "./scripts.ts"
+import * as Singles from "./singles.ts"
+import * as singleScripts from "./singleScripts.ts"
+import type * as Tags from "./tags.ts"
+import type * as TagSlots from "./tagSlots.ts"
+import * as writeScripts from "./writeScripts.ts"
+import type * as Writing from "./writing.ts"
 
 type Service = CacheBackend.CacheBackend["Service"]
 
 export interface Writes extends Pick<Service, "set" | "setMany" | "delete" | "deleteMany" | "expire" | "increment"> {
   /** Announces that all keys of a pattern were deleted, those included that only an L1 still has. */
   readonly announcePattern: (pattern: KeyPattern.KeyPattern) => Effect.Effect<void, CacheError.CacheError>
-  /** Deletes in one script. */
-  readonly unlink: (operation: string, keys: ReadonlyArray<string>) => Effect.Effect<number, CacheError.CacheError>
+  /** Deletes many, by as few scripts as can be, each of which is run by `persist`. */
+  readonly unlink: (
+    operation: string,
+    keys: ReadonlyArray<string>,
+    persist: Persist
+  ) => Effect.Effect<number, CacheError.CacheError>
 }
+
+/** Runs a command, again if need be. */
+export type Persist = <A>(command: Effect.Effect<A, CacheError.CacheError>) => Effect.Effect<A, CacheError.CacheError>
 
 interface Dependencies {
   readonly connection: RedisConnection.RedisConnection
-  readonly clock: RedisClock.RedisClock
-  readonly now: MonotonicClock.Now
-  readonly bus: RedisBus.RedisBus
-  readonly maxKeysPerCommand: number
+  readonly writing: Writing.Writing
+  readonly limits: Limits
+  readonly encodeTags: Tags.Encode
+  readonly tagSlots: TagSlots.TagSlots
 }
 
 const ONLY = { absent: "NX", present: "XX" } as const
@@ -35,115 +46,121 @@ const INTEGER_MARK = Buffer.of(0xc1)
 
 const NO_PAYLOAD = new Uint8Array()
 
-export const make = ({ bus, clock, connection, maxKeysPerCommand, now }: Dependencies): Writes => {
-  const header = (kind: BusMessage.Kind, writeId = 0) =>
-    BusMessage.header(kind, bus.invalidation.origin, writeId, clock.toRedis(now()))
+export const make = (dependencies: Dependencies): Writes => {
+  const { connection, encodeTags, limits, tagSlots, writing } = dependencies
+  const { run } = writing
+  const setOne = Singles.make(dependencies, singleScripts.set)
+  const unlinkOne = Singles.make(dependencies, singleScripts.unlink, ({ header }) => [
+    header("delete"),
+    header("missing")
+  ])
 
-  const envelopeOf = (payload: Uint8Array, ttlMillis: number): Buffer => {
-    const deadline = clock.toRedis(now() + ttlMillis)
-    return Envelope.encode({ freshUntil: deadline, goneAfter: deadline, version: 0, payload })
-  }
-
-  /**
-   * In microseconds of the server's clock. The error of the clock is taken off, so that nothing is written after the
-   * deadline for certain. It costs no time: it is half a round trip, and so is the way back of an answer.
-   */
-  const notAfter = (deadline: number): number | "" => {
-    const millis = clock.toRedis(deadline) - clock.errorMillis()
-    return Number.isFinite(millis) ? Math.floor(millis * 1000) : ""
-  }
-
-  /**
-   * Runs a script. One that comes too late although this side still waits shows that the server's clock was set: then it is
-   * sent once more, with what the clock shows now.
-   */
-  const run = (
+  /** Throws a `CacheError`. */
+  const writtenOf = <A>(
     operation: string,
-    script: scripts.Lua,
-    keys: ReadonlyArray<string>,
-    args: () => ReadonlyArray<RedisValue>
-  ) =>
-    Effect.suspend(() => {
-      const deadline = connection.deadline()
-      const attempt = Effect.flatMap(
-        CacheError.attempt(() => [bus.channel, notAfter(deadline), ...args()]),
-        (args) => scripts.run(connection, deadline, operation, script, keys, args)
-      )
-      const again = Effect.andThen(Effect.ignore(connection.command("time", clock.refresh)), attempt)
-      return attempt.pipe(
-        Effect.flatMap((reply) =>
-          reply === scripts.LATE ? connection.before(deadline, operation, again) : Effect.succeed(reply)
-        ),
-        Effect.flatMap((reply) => (reply === scripts.LATE ? tooLate(operation) : Effect.succeed(reply)))
-      )
-    })
+    codec: Codec.Codec<A>,
+    [key, value, own]: CacheBackend.ManyEntry<A>,
+    { grace, tags, ttl }: CacheBackend.SetOptions
+  ): Written => ({
+    key,
+    payload: own?.payload ?? codec.encode(value, key),
+    life: {
+      ttlMillis: Ttl.toMillisUnsafe(operation, own?.ttl ?? ttl),
+      graceMillis: grace === undefined ? 0 : Ttl.toMillisUnsafe(operation, grace)
+    },
+    tags: own?.tags ?? tags ?? [],
+    encodedTags: encodeTags(operation, own?.tags ?? tags)
+  })
 
   const count = (
     operation: string,
     script: scripts.Lua,
     keys: ReadonlyArray<string>,
-    args: () => ReadonlyArray<RedisValue>
-  ) => Effect.map(run(operation, script, keys, args), Number)
+    args: (at: Writing.At) => ReadonlyArray<RedisValue>,
+    deadline?: number
+  ) => Effect.map(run(operation, script, keys, args, deadline), ({ reply }) => Number(reply))
 
-  const unlink = (operation: string, keys: ReadonlyArray<string>) =>
-    count(operation, scripts.unlink, keys, () => [header("delete"), header("missing")])
+  /** In one script. */
+  const unlinkGroup = (operation: string, keys: ReadonlyArray<string>) =>
+    count(operation, writeScripts.unlink, keys, ({ header }) => [header("delete"), header("missing")])
+
+  const unlink = (operation: string, keys: ReadonlyArray<string>, within: Limits, persist: Persist) =>
+    sumOf(groups(keys, itself, within), (group) => persist(unlinkGroup(operation, group)))
 
   const put = (
     operation: string,
-    payloads: ReadonlyArray<readonly [key: string, payload: Uint8Array]>,
-    ttlMillis: number,
-    { only, push, writeId }: CacheBackend.SetOptions
+    written: ReadonlyArray<Written>,
+    { only, push, writeId }: CacheBackend.SetOptions,
+    deadline: number | undefined
   ) =>
     count(
       operation,
-      scripts.set,
-      payloads.map(([key]) => key),
-      () => [
+      writeScripts.set,
+      written.map(keyOf),
+      ({ envelope, header }) => [
         header("set", writeId),
         push === true ? header("push", writeId) : "",
-        ttlMillis,
         only === undefined ? "" : ONLY[only],
-        ...payloads.map(([, payload]) => envelopeOf(payload, ttlMillis))
-      ]
+        ...written.flatMap(({ encodedTags, life, payload }) => [
+          life.ttlMillis + life.graceMillis,
+          envelope(payload, life, encodedTags)
+        ])
+      ],
+      deadline
     )
 
   return {
-    unlink,
+    // the caller has chosen how many
+    unlink: (operation, keys, persist) => unlink(operation, keys, { ...limits, size: keys.length }, persist),
 
-    announcePattern: ({ glob }) =>
-      Effect.asVoid(
-        connection.command("deletePattern", (client) =>
-          client.publish(bus.channel, BusMessage.encode(header("pattern"), [glob]))
-        )
+    // on all servers, each of which has had its own part of the keys, and is heard by itself
+    announcePattern: ({ globs }) =>
+      Effect.forEach(
+        connection.servers(),
+        (server) =>
+          server.command("deletePattern", (client) =>
+            client.publish(server.channel, BusMessage.encode(writing.at(server).header("pattern"), globs))
+          ),
+        { concurrency: "unbounded", discard: true }
       ),
 
     set: (key, codec, value, options) =>
       CacheError.suspend(() => {
-        const ttlMillis = Ttl.toMillisUnsafe("set", options.ttl)
-        const payload = codec.encode(value, key)
-        return Effect.map(put("set", [[key, payload]], ttlMillis, options), (written) => written > 0)
+        const written = writtenOf("set", codec, [key, value, { payload: options.payload }], options)
+        if (!connection.isMock && written.encodedTags === undefined && options.only === undefined) {
+          return Effect.map(setOne("set", singleOf(written, options)), isOne)
+        }
+        return Effect.map(
+          tagSlots.before("set", [written], (deadline) => put("set", [written], options, deadline)),
+          (count) => count > 0
+        )
       }),
 
     setMany: (entries, codec, options) =>
       CacheError.suspend(() => {
-        const ttlMillis = Ttl.toMillisUnsafe("setMany", options.ttl)
-        const payloads = new Map<string, Uint8Array>()
-        for (const [key, value] of entries) payloads.set(key, codec.encode(value, key))
-        return sumOver(groups([...payloads], maxKeysPerCommand, bytesOf), (group) =>
-          put("setMany", group, ttlMillis, options)
+        const written = new Map(entries.map((entry) => [entry[0], writtenOf("setMany", codec, entry, options)]))
+        const all = [...written.values()]
+        return tagSlots.before("setMany", all, (deadline) =>
+          sumOf(groups(all, keyOf, limits, bytesOf), (group) => put("setMany", group, options, deadline))
         )
       }),
 
-    delete: (key) => Effect.map(unlink("delete", [key]), (deleted) => deleted > 0),
+    delete: (key) =>
+      connection.isMock
+        ? Effect.map(unlinkGroup("delete", [key]), (deleted) => deleted > 0)
+        : Effect.map(unlinkOne("delete", { key, bytes: 0, args: nothing }), isOne),
 
-    deleteMany: (keys) =>
-      sumOver(groups([...new Set(keys)], maxKeysPerCommand), (group) => unlink("deleteMany", group)),
+    deleteMany: (keys) => unlink("deleteMany", [...new Set(keys)], limits, once),
 
     expire: (key, ttl) =>
       CacheError.suspend(() => {
         const ttlMillis = Ttl.toMillisUnsafe("expire", ttl)
-        const args = () => [header("expire"), ttlMillis, envelopeOf(NO_PAYLOAD, ttlMillis)]
-        return Effect.flatMap(run("expire", scripts.expire, [key], args), (reply) =>
+        const args = ({ deadline, header }: Writing.At) => [
+          header("expire"),
+          ttlMillis,
+          Math.floor(deadline(ttlMillis))
+        ]
+        return Effect.flatMap(run("expire", writeScripts.expire, [key], args), ({ reply }) =>
           reply === null ? wrongType("expire", "what is stored is no entry") : Effect.succeed(Number(reply) > 0)
         )
       }),
@@ -152,8 +169,14 @@ export const make = ({ bus, clock, connection, maxKeysPerCommand, now }: Depende
       CacheError.suspend(() => {
         const ttlMillis = Ttl.toMillisUnsafe("increment", options.ttl)
         const by = integerOf(options.by ?? 1)
-        const args = () => [header("set"), ttlMillis, envelopeOf(NO_PAYLOAD, ttlMillis), INTEGER_MARK, by]
-        return Effect.flatMap(run("increment", scripts.increment, [key], args), (reply) =>
+        const args = ({ envelope, header }: Writing.At) => [
+          header("set"),
+          ttlMillis,
+          envelope(NO_PAYLOAD, { ttlMillis, graceMillis: 0 }),
+          INTEGER_MARK,
+          by
+        ]
+        return Effect.flatMap(run("increment", writeScripts.increment, [key], args), ({ reply }) =>
           reply === null
             ? wrongType("increment", "what is stored is no integer, or the sum is beyond ±(2^53 - 1)")
             : Effect.succeed(Number(reply))
@@ -162,12 +185,29 @@ export const make = ({ bus, clock, connection, maxKeysPerCommand, now }: Depende
   }
 }
 
-const bytesOf = ([, payload]: readonly [key: string, payload: Uint8Array]) => payload.length
+/** An entry as it is sent. */
+interface Written extends TagSlots.Tagged {
+  readonly payload: Uint8Array
+  readonly life: Writing.Life
+  readonly encodedTags: Uint8Array | undefined
+}
 
-const tooLate = (operation: string) =>
-  Effect.fail(
-    CacheError.make(operation, "Timeout", "the command reached Redis after its deadline, and was not executed")
-  )
+const singleOf = ({ key, life, payload }: Written, { push, writeId }: CacheBackend.SetOptions): Singles.Single => ({
+  key,
+  bytes: payload.length,
+  args: ({ envelope, header }) => [
+    header(push === true ? "push" : "set", writeId),
+    life.ttlMillis + life.graceMillis,
+    envelope(payload, life)
+  ]
+})
+
+const nothing = () => []
+const isOne = ({ reply }: scripts.Answer) => Number(reply) === 1
+const itself = (key: string) => key
+const once: Persist = (command) => command
+const keyOf = ({ key }: Written) => key
+const bytesOf = ({ encodedTags, payload }: Written) => payload.length + (encodedTags?.length ?? 0)
 
 const integerOf = (by: number): number => {
   if (Number.isSafeInteger(by)) return by
@@ -176,10 +216,11 @@ const integerOf = (by: number): number => {
 
 const wrongType = (operation: string, message: string) => Effect.fail(CacheError.make(operation, "WrongType", message))
 
-const sumOver = <A>(
-  groups: ReadonlyArray<A>,
-  f: (group: A) => Effect.Effect<number, CacheError.CacheError>
+const sumOf = <A>(
+  groups: ReadonlyArray<Group<A>>,
+  f: (items: ReadonlyArray<A>) => Effect.Effect<number, CacheError.CacheError>
 ): Effect.Effect<number, CacheError.CacheError> =>
-  Effect.map(Effect.forEach(groups, f, { concurrency: "unbounded" }), (counts) =>
-    counts.reduce((sum, count) => sum + count, 0)
+  Effect.map(
+    allOf(groups, (items) => Effect.map(f(items), (count) => [count])),
+    (counts) => counts.reduce((sum, count) => sum + count, 0)
   )

@@ -13,7 +13,7 @@ export interface Rules {
   readonly emptyOnConnect: boolean
   /** A pushed value replaces an entry only if it is newer and no token is open for the key; it removes it otherwise. */
   readonly updateOrder: boolean
-  /** Writes whose outcome is unknown are deleted before trust is renewed. */
+  /** Writes whose outcome is unknown are deleted before trust is renewed, and deletions by tags repeated. */
   readonly repeatUnacknowledged: boolean
   /** A message about an own write that failed counts like anybody's. */
   readonly lateOwnWrites: boolean

@@ -118,6 +118,18 @@ describe("History, the rest", () => {
     assert.deepEqual(rulesBroken([read(1, 0, { ...failed, settled: "late" })]), ["settles"])
     assert.deepEqual(rulesBroken([write(1, 0, Infinity, { result: "failed", settled: "never" })]), ["settles"])
   })
+  it("leaves out what was lost, and what was read of it", () => {
+    const operations = [write(1, 0, 5), write(2, 10, 15), read(2, 20), read(1, 500)]
+    assert.deepEqual(rulesBroken(operations), ["bounded staleness", "never backwards"])
+    const rest = History.without({ operations, finals: [] }, ({ version }) => version.n === 2)
+    assert.deepEqual(rest.operations, [write(1, 0, 5), read(1, 500)])
+    assert.deepEqual(rulesBroken(rest.operations), [])
+    const absence = { operations: [read(0, 500, absent)], finals: [] }
+    assert.deepEqual(
+      History.without(absence, () => true),
+      absence
+    )
+  })
   it("counts what a history is made of", () => {
     const history = History.merge([
       { operations: [write(1, 0, 5), write(2, 10, 15)], finals: [] },

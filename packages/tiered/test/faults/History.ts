@@ -75,6 +75,20 @@ export const merge = (histories: ReadonlyArray<History>): History => ({
   finals: histories.flatMap(({ finals }) => finals)
 })
 
+/** What is left of a history if some acknowledged writes, and what was read of them, never were. */
+export const without = (history: History, isLost: (write: Write) => boolean): History => {
+  const writes = history.operations.filter((operation) => operation.op === "write")
+  const lost = new Set(
+    writes
+      .filter((write) => write.result === "acknowledged" && isLost(write))
+      .map(({ key, version }) => `${key} ${nameOf(version)}`)
+  )
+  return {
+    ...history,
+    operations: history.operations.filter(({ key, version }) => !lost.has(`${key} ${nameOf(version)}`))
+  }
+}
+
 /** All violations; none for a history that a coherent cache can have. */
 export const check = (history: History, options: Options): ReadonlyArray<Violation> => {
   const writes = indexWrites(history.operations)

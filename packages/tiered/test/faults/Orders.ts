@@ -2,13 +2,24 @@
  * What a test can order of a worker process, and what the worker answers.
  */
 import { Schema } from "effect"
+import * as Fetches from "./Fetches.ts"
+
+const Addresses = Schema.Array(Schema.Struct({ host: Schema.String, port: Schema.Finite }))
+
+/** Where a worker connects, see `RedisConnection.Options`. */
+const Redis = Schema.Union([
+  Schema.Struct({ url: Schema.String, busUrl: Schema.String }),
+  Schema.Struct({ cluster: Addresses }),
+  Schema.Struct({ sentinels: Addresses, name: Schema.String })
+])
 
 /** How a worker opens its cache. Each has one. */
 export const Open = Schema.TaggedStruct("Open", {
-  url: Schema.String,
-  busUrl: Schema.String,
+  redis: Redis,
   stalenessMillis: Schema.Finite,
-  commandTimeoutMillis: Schema.Finite
+  commandTimeoutMillis: Schema.Finite,
+  /** Takes leases for that long, whatever the policies of its loads say. */
+  leaseMillis: Schema.optional(Schema.Finite)
 })
 
 /** Reads and writes at random until it is stopped. */
@@ -40,9 +51,46 @@ export const Script = Schema.TaggedStruct("Script", {
   steps: Schema.Array(Schema.Struct({ at: Schema.Finite, operation: Operation }))
 })
 
+/** Begins the keys of fetches and changes in Redis, where they are `{prefix}:{key}`. */
+export const PREFIX = "t"
+
+/** How values are loaded, see `LoadPolicy`; times in milliseconds. */
+export const Policy = Schema.Struct({
+  ttl: Schema.optional(Schema.Finite),
+  grace: Schema.optional(Schema.Finite),
+  backoff: Schema.optional(Schema.Finite),
+  refreshAhead: Schema.optional(Schema.Finite),
+  hardTimeout: Schema.optional(Schema.Finite),
+  staleWhileRevalidate: Schema.optional(Schema.Boolean)
+})
+export type Policy = typeof Policy.Type
+
+/** Gets the value of a key for several callers at once; the origin is asked for what the cache does not have. */
+export const Fetch = Schema.TaggedStruct("Fetch", { key: Schema.String, callers: Schema.Finite, policy: Policy })
+
+/** Changes the value of a key at the origin, and then tells the cache. */
+const Change = Schema.TaggedStruct("Change", { key: Schema.String, by: Fetches.How })
+
+/** Gets and changes values at random until it is stopped. */
+export const Traffic = Schema.TaggedStruct("Traffic", {
+  seed: Schema.Finite,
+  /** Each is read in turn by several callers, with one of the policies, whether or not those before have been answered. */
+  reads: Schema.Array(Schema.String),
+  policies: Schema.NonEmptyArray(Policy),
+  readEveryMillis: Schema.Finite,
+  /** Nobody else may change them, if their order is to be known. */
+  changes: Schema.Array(Schema.String),
+  changeEveryMillis: Schema.Finite
+})
+
 export const Order = Schema.Union([
   Open,
   Load,
+  Fetch,
+  Change,
+  Traffic,
+  /** Asks what L1 serves for a key, and then what L2 has. */
+  Schema.TaggedStruct("Inspect", { key: Schema.String }),
   /** Ends all loads; done when what they began has settled. */
   Schema.TaggedStruct("Stop", {}),
   Script,
@@ -108,22 +156,45 @@ export type Stats = typeof Stats.Type
 export const Report = Schema.Struct({
   operations: Schema.Array(Schema.Union([Read, Write])),
   finals: Schema.Array(Final),
-  stats: Stats,
-  /** Unhandled rejections and uncaught exceptions. */
-  accidents: Schema.Array(Schema.String)
+  fetches: Schema.Array(Fetches.Fetch),
+  changes: Schema.Array(Fetches.Change),
+  /** The greatest age that an announcement had when it was heard. */
+  hearingMillis: Schema.Finite,
+  stats: Stats
 })
 export type Report = typeof Report.Type
 
-/** What a worker sends: the answer to an order, or a write that was acknowledged, in case that it does not live to report it. */
+/** A value of the origin in the two tiers of a worker's cache. */
+export const Held = Schema.Struct({ l1: Schema.UndefinedOr(Schema.Finite), l2: Schema.UndefinedOr(Schema.Finite) })
+
+/** A question to the origin. */
+export const Asked = Schema.TaggedStruct("Asked", {
+  question: Schema.Finite,
+  key: Schema.String,
+  to: Schema.Literals(["read", "write"])
+})
+
+/**
+ * What a worker sends: the answer to an order; a write that was acknowledged, in case that it does not live to report it; a question to
+ * the origin.
+ */
 export const FromWorker = Schema.Union([
   Schema.TaggedStruct("Ready", {}),
   Schema.TaggedStruct("Acknowledged", { write: Write }),
+  Asked,
   Schema.TaggedStruct("Done", { id: Schema.Finite }),
   Schema.TaggedStruct("Counted", { id: Schema.Finite, stats: Stats }),
+  Schema.TaggedStruct("Fetched", { id: Schema.Finite, fetches: Schema.Array(Fetches.Fetch) }),
+  Schema.TaggedStruct("Inspected", { id: Schema.Finite, held: Held }),
   Schema.TaggedStruct("Reported", { id: Schema.Finite, report: Report }),
+  /** With unhandled rejections and uncaught exceptions. */
+  Schema.TaggedStruct("Closed", { id: Schema.Finite, accidents: Schema.Array(Schema.String) }),
   Schema.TaggedStruct("Failed", { id: Schema.Finite, message: Schema.String })
 ])
 export type FromWorker = typeof FromWorker.Type
 export type Answer = Extract<FromWorker, { readonly id: number }>
 
-export const ToWorker = Schema.Struct({ id: Schema.Finite, order: Order })
+/** What the origin answers: the version of a value, or nothing, which is an error. */
+const Told = Schema.TaggedStruct("Told", { question: Schema.Finite, version: Schema.UndefinedOr(Schema.Finite) })
+
+export const ToWorker = Schema.Union([Schema.TaggedStruct("Ordered", { id: Schema.Finite, order: Order }), Told])

@@ -99,7 +99,8 @@ export class Recorder {
       const fresh = yield* backend.get(key, Codec.msgpack, { fresh: true })
       return { entry, fresh }
     })
-    return Effect.retry(attempt, { times: LOOKS }).pipe(
+    // a connection that is made anew refuses at once
+    return Effect.retry(attempt, { times: LOOKS, schedule: Schedule.spaced("50 millis") }).pipe(
       // on a busy machine, a healthy Redis may be too slow, and L1 not trusted for a moment
       Effect.repeat({
         until: ({ entry, fresh }) => fresh === undefined || entry?.tier === "l1",

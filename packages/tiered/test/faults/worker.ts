@@ -1,11 +1,12 @@
 /**
  * A process with a cache of its own, which does what its parent orders: `node worker.ts name`, with a channel for messages.
  */
-import { CacheBackend, type CacheError } from "@tiercache/core"
+import { Cache, CacheBackend } from "@tiercache/core"
 import { LruStore } from "@tiercache/memory-backend"
 import { RedisBackend } from "@tiercache/redis-backend"
 import { TieredBackend } from "@tiercache/tiered"
-import { Duration, Effect, Fiber, Layer, ManagedRuntime, Schema } from "effect"
+import { Context, Duration, Effect, Fiber, Layer, ManagedRuntime, Schema } from "effect"
+import { Fetcher } from "./Fetcher.ts"
 import * as Orders from "./Orders.ts"
 import { Recorder } from "./Recorder.ts"
 import * as SharedClock from "./SharedClock.ts"
@@ -23,24 +24,73 @@ const send = (message: Orders.FromWorker): void => {
   if (process.connected) process.send?.(message)
 }
 
-const cacheLayer = ({ busUrl, commandTimeoutMillis, stalenessMillis, url }: typeof Orders.Open.Type) =>
-  TieredBackend.layer({ staleness: Duration.millis(stalenessMillis) }).pipe(
-    Layer.provide(
-      Layer.merge(
-        RedisBackend.layer({ url, busUrl, commandTimeout: Duration.millis(commandTimeoutMillis) }),
-        LruStore.layer()
-      )
+const questions = new Map<number, (version: number | undefined) => void>()
+let lastQuestion = 0
+
+/** The test has what the loaders of this process load. */
+const ask = (to: (typeof Orders.Asked.Type)["to"]) => (key: string) =>
+  Effect.callback<number | undefined>((resume) => {
+    const question = ++lastQuestion
+    questions.set(question, (version) => resume(Effect.succeed(version)))
+    send({ _tag: "Asked", question, key, to })
+    return Effect.sync(() => questions.delete(question))
+  })
+
+const redisLayer = ({ commandTimeoutMillis, leaseMillis, redis }: typeof Orders.Open.Type) =>
+  Layer.effectContext(
+    // a machine that is busy is not to look like an outage of Redis for longer than it is slow
+    Effect.map(
+      RedisBackend.make({ ...redis, commandTimeout: Duration.millis(commandTimeoutMillis), circuitBreaker: false }),
+      (context) =>
+        leaseMillis === undefined
+          ? context
+          : Context.add(
+              context,
+              CacheBackend.CacheBackend,
+              withLeasesOf(leaseMillis, Context.get(context, CacheBackend.CacheBackend))
+            )
     )
+  )
+
+const withLeasesOf = (millis: number, backend: Backend): Backend => ({
+  ...backend,
+  leases: {
+    ...backend.leases,
+    take: (keys, codec, options) => backend.leases.take(keys, codec, { ...options, millis })
+  }
+})
+
+const cacheLayer = (order: typeof Orders.Open.Type, onAge: (millis: number) => void) =>
+  // listens after the cache, so that the cache has heard what is told here
+  Layer.effectDiscard(listen(onAge)).pipe(
+    Layer.provideMerge(Cache.layer({ prefix: Orders.PREFIX })),
+    Layer.provideMerge(TieredBackend.layer({ staleness: Duration.millis(order.stalenessMillis) })),
+    Layer.provide(Layer.merge(redisLayer(order), LruStore.layer()))
+  )
+
+/** Tells how old announcements are when they are heard. */
+const listen = (onAge: (millis: number) => void) =>
+  CacheBackend.CacheBackend.use((backend) =>
+    backend.listen({
+      onMessage: ({ ageMillis = 0 }) => onAge(ageMillis),
+      onConnected: () => {},
+      onDisconnected: () => {}
+    })
   )
 
 /** An open cache. */
 const open = async (order: typeof Orders.Open.Type) => {
-  const runtime = ManagedRuntime.make(cacheLayer(order))
+  const hearing = { mostMillis: 0 }
+  const onAge = (millis: number) => {
+    hearing.mostMillis = Math.max(hearing.mostMillis, millis)
+  }
+  const runtime = ManagedRuntime.make(cacheLayer(order, onAge))
   const backend = await runtime.runPromise(CacheBackend.CacheBackend)
+  const fetcher = new Fetcher(name, await runtime.runPromise(Cache.Cache), { read: ask("read"), write: ask("write") })
   const recorder = new Recorder(name, backend, order.commandTimeoutMillis, (write) =>
     send({ _tag: "Acknowledged", write })
   )
-  return { runtime, backend, recorder, loads: new Set<Fiber.Fiber<never, CacheError.CacheError>>() }
+  return { runtime, backend, fetcher, recorder, hearing, loads: new Set<Fiber.Fiber<never, unknown>>() }
 }
 
 let opened: Awaited<ReturnType<typeof open>> | undefined
@@ -51,16 +101,26 @@ const carryOut = async (id: number, order: Orders.Order): Promise<Orders.Answer>
     return { _tag: "Done", id }
   }
   if (opened === undefined) throw new Error("there is no cache yet")
-  const { backend, loads, recorder, runtime } = opened
+  const { backend, fetcher, loads, recorder, runtime } = opened
   switch (order._tag) {
     case "Load":
       loads.add(runtime.runFork(Workload.run(recorder, order)))
       break
+    case "Traffic":
+      loads.add(runtime.runFork(fetcher.run(order)))
+      break
     case "Stop":
       await runtime.runPromise(Fiber.interruptAll(loads))
       loads.clear()
-      await runtime.runPromise(recorder.quiet)
+      await runtime.runPromise(Effect.andThen(recorder.quiet, fetcher.quiet))
       break
+    case "Fetch":
+      return { _tag: "Fetched", id, fetches: await runtime.runPromise(fetcher.fetchMany(order)) }
+    case "Change":
+      await runtime.runPromise(fetcher.change(order.key, order.by))
+      break
+    case "Inspect":
+      return { _tag: "Inspected", id, held: await runtime.runPromise(fetcher.inspect(order.key)) }
     case "Script":
       await runtime.runPromise(runScript(recorder, order))
       break
@@ -74,14 +134,23 @@ const carryOut = async (id: number, order: Orders.Order): Promise<Orders.Answer>
       await runtime.runPromise(Effect.forEach(order.keys, (key) => recorder.look(key), { concurrency: 20 }))
       break
     case "Report":
-      return { _tag: "Reported", id, report: { ...recorder.history(), stats: coherenceOf(backend), accidents } }
+      return { _tag: "Reported", id, report: reportOf(opened) }
     case "Stats":
       return { _tag: "Counted", id, stats: coherenceOf(backend) }
     case "Close":
       await runtime.dispose()
+      return { _tag: "Closed", id, accidents }
   }
   return { _tag: "Done", id }
 }
+
+const reportOf = ({ backend, fetcher, hearing, recorder }: NonNullable<typeof opened>): Orders.Report => ({
+  ...recorder.history(),
+  fetches: fetcher.fetches,
+  changes: fetcher.changes,
+  hearingMillis: hearing.mostMillis,
+  stats: coherenceOf(backend)
+})
 
 const runScript = (recorder: Recorder, { steps }: typeof Orders.Script.Type) =>
   Effect.forEach(
@@ -123,7 +192,13 @@ const coherenceOf = (backend: Backend): CacheBackend.CoherenceStats => {
 const decode = Schema.decodeUnknownSync(Orders.ToWorker)
 
 const onOrder = async (message: unknown): Promise<void> => {
-  const { id, order } = decode(message)
+  const decoded = decode(message)
+  if (decoded._tag === "Told") {
+    questions.get(decoded.question)?.(decoded.version)
+    questions.delete(decoded.question)
+    return
+  }
+  const { id, order } = decoded
   try {
     send(await carryOut(id, order))
     if (order._tag === "Close") process.disconnect()

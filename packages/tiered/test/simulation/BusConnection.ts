@@ -8,22 +8,22 @@
  */
 import type { Invalidation } from "@tiercache/core"
 import { Effect } from "effect"
-import type { BusContent, BusItem, ModelRedis, Subscriber } from "./ModelRedis.ts"
+import type { Announcement, BusContent, BusItem, ModelBus, Subscriber } from "./ModelBus.ts"
 
 export class BusConnection implements Subscriber {
   readonly origin: string
   /** The position of the last that was heard. */
   heard = 0
-  private readonly server: ModelRedis
+  private readonly server: ModelBus
   /** Added to the server's time, it makes the process' own. */
   private readonly offset: number
-  private listener: Invalidation.Listener | undefined
+  private readonly listeners = new Set<Invalidation.Listener>()
   /** What the process believes. */
   private state: "disconnected" | "connecting" | "connected" = "disconnected"
   private items: Array<BusItem> = []
   private lastHeard: BusItem | undefined
 
-  constructor(origin: string, server: ModelRedis, offset: number) {
+  constructor(origin: string, server: ModelBus, offset: number) {
     this.origin = origin
     this.server = server
     this.offset = offset
@@ -32,17 +32,19 @@ export class BusConnection implements Subscriber {
   service(heartbeat: Invalidation.Invalidation["Service"]["heartbeat"]): Invalidation.Invalidation["Service"] {
     return {
       origin: this.origin,
-      subscribe: (listener) =>
-        Effect.asVoid(
-          Effect.acquireRelease(
-            Effect.sync(() => void (this.listener = listener)),
-            () => Effect.sync(() => void (this.listener = undefined))
-          )
-        ),
+      subscribe: this.listen,
       heartbeat,
       reconnect: Effect.sync(() => void (this.state === "connected" && this.disconnect()))
     }
   }
+
+  readonly listen: Invalidation.Invalidation["Service"]["subscribe"] = (listener) =>
+    Effect.asVoid(
+      Effect.acquireRelease(
+        Effect.sync(() => this.listeners.add(listener)),
+        () => Effect.sync(() => this.listeners.delete(listener))
+      )
+    )
 
   receive(item: BusItem, isAhead = false): void {
     if (isAhead) this.items.unshift(item)
@@ -92,24 +94,28 @@ export class BusConnection implements Subscriber {
     this.state = "disconnected"
     this.items = []
     this.lastHeard = undefined
-    if (wasConnected) this.listener?.onDisconnected()
+    if (wasConnected) for (const listener of this.listeners) listener.onDisconnected()
   }
 
   private handle(content: BusContent): void {
-    if (content.type === "subscribed") {
-      this.state = "connected"
-      this.listener?.onConnected()
-    } else if (content.type === "heartbeat") {
-      this.listener?.onHeartbeat?.(content.id)
-    } else {
-      const { pushed, ...announcement } = content.announcement
-      this.listener?.onMessage({
-        ...announcement,
-        pushed: pushed?.map(({ deadline, payload, version }) => {
-          const goneAfter = deadline + this.offset
-          return { payload, version, freshUntil: goneAfter, goneAfter }
-        })
-      })
+    if (content.type === "subscribed") this.state = "connected"
+    const message = content.type === "announcement" ? this.messageOf(content.announcement) : undefined
+    for (const listener of this.listeners) {
+      if (content.type === "subscribed") listener.onConnected()
+      if (content.type === "heartbeat") listener.onHeartbeat?.(content.id)
+      if (message !== undefined) listener.onMessage(message)
+    }
+  }
+
+  private messageOf({ pushed, ...announcement }: Announcement): Invalidation.Message {
+    return {
+      ...announcement,
+      pushed: pushed?.map(({ freshUntil, goneAfter, payload, version }) => ({
+        payload,
+        version,
+        freshUntil: freshUntil + this.offset,
+        goneAfter: goneAfter + this.offset
+      }))
     }
   }
 }

@@ -6,35 +6,11 @@
  * Time is exact here, and the order of the server is known, so nothing is left to doubt: of each value the checker knows from
  * which position to which the server had it, and of each operation which position it has seen.
  */
-import type { Final, History, Leftover, Operation } from "./History.ts"
+import type { Final, History, Leftover, Load, Operation } from "./History.ts"
 import { Lives } from "./Lives.ts"
+import * as LoadChecker from "./LoadChecker.ts"
 import { type Call, showCall } from "./Step.ts"
-
-export type Rule =
-  /** A read that starts later than the bound after a write was acknowledged returns nothing that this write replaced. */
-  | "bounded staleness"
-  /** L1 serves nothing older than what the process has read, or has been told that it has written. */
-  | "never backwards"
-  /** L1 has nothing that was replaced by a write whose announcement has arrived. */
-  | "follows the bus"
-  /** L1 serves nothing beyond its deadline. */
-  | "never expired"
-  /** When all is quiet, L1 has what the server has, or nothing. */
-  | "converges"
-  /** When all is quiet, nothing is left of what was there before a write that failed. */
-  | "no old value after a failed write"
-  /** When all is quiet, nothing is there of which nobody knows whether it was stored. */
-  | "no value of a failed write"
-  /** When all is quiet, every operation has ended, as one should. */
-  | "settles"
-  /** When all is quiet, nothing is left in the tables. */
-  | "forgets"
-
-export interface Violation {
-  readonly rule: Rule
-  /** For people. */
-  readonly message: string
-}
+import { type Violation, violation } from "./Violation.ts"
 
 export interface Options {
   readonly boundMillis: number
@@ -45,17 +21,31 @@ export interface Options {
 /** All violations; none for a history that a coherent cache can have. */
 export const check = (history: History, options: Options): ReadonlyArray<Violation> => {
   const lives = new Lives(history.changes)
-  const obligations = [...obligationsOfWrites(history), ...obligationsOfExpiry(history)]
+  const obligations = [
+    ...obligationsOfWrites(history),
+    ...obligationsOfRefills(history),
+    ...obligationsOfExpiry(history)
+  ]
+  const sights = sightsOf(history)
+  const seen = LoadChecker.seenOf(history)
   return [
-    ...sightsOf(history).flatMap((sight) => [
+    ...sights.flatMap((sight) => [
       ...checkStaleness(sight, obligations, lives, options),
       ...checkOrder(sight, history, lives),
       ...checkFollowing(sight, lives),
       ...checkDeadline(sight, lives)
     ]),
+    ...LoadChecker.check(
+      history,
+      seen,
+      lives,
+      sights.filter(({ isDistrusted }) => !isDistrusted),
+      options.boundMillis
+    ),
     ...history.finals.flatMap((final) => checkFinal(final, lives, history.endedAt)),
-    ...checkFailures(history, lives),
+    ...checkFailures(history, seen, lives),
     ...history.operations.flatMap(checkSettled),
+    ...(history.hasOverslept ? violation("settles", "nothing was lost, and somebody waited all the same") : []),
     ...history.leftovers.flatMap(checkLeftover)
   ]
 }
@@ -65,6 +55,7 @@ interface Sight {
   readonly origin: string
   readonly key: string
   readonly value: number
+  readonly isDistrusted: boolean
   readonly isStale: boolean
   /** When it was asked. */
   readonly at: number
@@ -76,12 +67,12 @@ interface Sight {
 }
 
 const sightsOf = ({ operations, peeks }: History): ReadonlyArray<Sight> => [
-  ...peeks.map((peek) => ({ ...peek, isStale: false, call: "peek" as const })),
+  ...peeks.map((peek) => ({ ...peek, call: "peek" as const })),
   ...operations.flatMap(({ call, found, origin, startedAt, startedIn }) =>
     [...found].flatMap(([key, result]) => {
       if (result?.tier !== "l1") return []
-      const { isStale, value } = result
-      return [{ origin, key, value, isStale, at: startedAt, afterStep: startedIn - 1, heard: -1, call }]
+      const { isDistrusted, isStale, value } = result
+      return [{ origin, key, value, isDistrusted, isStale, at: startedAt, afterStep: startedIn - 1, heard: -1, call }]
     })
   )
 ]
@@ -91,25 +82,37 @@ interface Obligation {
   readonly key: string
   readonly since: number
   readonly position: number
-  /** Of which this is a consequence. */
-  readonly call: Call
+  /** For people. */
+  readonly reason: string
 }
 
 const obligationsOfWrites = ({ operations }: History): ReadonlyArray<Obligation> =>
   operations
-    .filter(({ kind, outcome }) => kind !== "read" && outcome === "acknowledged")
+    .filter(({ kind, outcome }) => kind !== "read" && kind !== "load" && outcome === "acknowledged")
     .flatMap(({ call, endedAt, positions }) =>
-      [...positions].map(([key, position]) => ({ key, since: endedAt, position, call }))
+      [...positions].map(([key, position]) => ({ key, since: endedAt, position, reason: showCall(call) }))
     )
 
-/** What expires is gone since its deadline, if the write that gave it the deadline was acknowledged. */
+/** What a loaded value replaces is announced in the same step, so the bound begins there. */
+const obligationsOfRefills = ({ changes }: History): ReadonlyArray<Obligation> =>
+  changes.flatMap(({ at, cause, key, value }, index) =>
+    cause === "refill" ? [{ key, since: at, position: index + 1, reason: `the load of ${value}` }] : []
+  )
+
+/** What expires is gone since its deadline, if the write that gave it the deadline was acknowledged, or loaded it. */
 const obligationsOfExpiry = ({ changes, operations }: History): ReadonlyArray<Obligation> => {
-  const lastWriters = new Map<string, Operation | undefined>()
-  return changes.flatMap(({ cause, deadline, key, operation }, index) => {
-    const writer = lastWriters.get(key)
-    lastWriters.set(key, operations[operation ?? -1])
-    if (cause !== "expiry" || writer?.outcome !== "acknowledged") return []
-    return [{ key, since: Math.max(deadline, writer.endedAt), position: index + 1, call: writer.call }]
+  const since = new Map<string, number | undefined>()
+  return changes.flatMap(({ at, cause, deadline, freshUntil, key, operation }, index) => {
+    if (cause === "expiry" || cause === "stale") {
+      const written = since.get(key)
+      if (written === undefined) return []
+      const over = Math.max(cause === "stale" ? freshUntil : deadline, written)
+      return [{ key, since: over, position: index + 1, reason: cause }]
+    }
+    const writer = operations[operation ?? -1]
+    if (cause === "fill" || cause === "refill") since.set(key, at)
+    else since.set(key, writer?.outcome === "acknowledged" ? writer.endedAt : undefined)
+    return []
   })
 }
 
@@ -119,28 +122,32 @@ const checkStaleness = (
   lives: Lives,
   { boundMillis, staleMillis }: Options
 ): ReadonlyArray<Violation> => {
-  const { at, isStale, key, value } = sight
-  const { until } = lives.of(value)
-  if (until === Infinity) return []
-  const due = at - boundMillis - (isStale ? staleMillis : 0)
-  const broken = obligations.find((duty) => duty.key === key && duty.since < due && until < duty.position)
+  const { at, isDistrusted, key } = sight
+  const end = endOf(sight, lives)
+  if (end === Infinity) return []
+  const due = at - boundMillis - (isDistrusted ? staleMillis : 0)
+  const broken = obligations.find((duty) => duty.key === key && duty.since < due && end < duty.position)
   if (broken === undefined) return []
-  return violation(
-    "bounded staleness",
-    `${describe(sight)}, ${at - broken.since} ms after the end of ${showCall(broken.call)}`
-  )
+  return violation("bounded staleness", `${describe(sight)}, ${at - broken.since} ms after the end of ${broken.reason}`)
 }
 
-const checkOrder = (sight: Sight, { operations }: History, lives: Lives): ReadonlyArray<Violation> => {
-  const { afterStep, isStale, key, origin, value } = sight
-  const { until } = lives.of(value)
-  if (isStale || until === Infinity) return []
+/** The last position at which it was right to serve it like that. */
+const endOf = ({ isStale, value }: Sight, lives: Lives): number => {
+  const { staleAt, until } = lives.of(value)
+  return isStale ? until : Math.min(until, staleAt)
+}
+
+const checkOrder = (sight: Sight, { loads, operations }: History, lives: Lives): ReadonlyArray<Violation> => {
+  const { afterStep, isDistrusted, key, origin, value } = sight
+  const { replacedAt } = lives.of(value)
+  const end = Math.min(endOf(sight, lives), replacedAt)
+  if (isDistrusted || end === Infinity) return []
   const newer = operations.find(
     (earlier) =>
       earlier.origin === origin &&
       earlier.outcome === "acknowledged" &&
       earlier.endedIn <= afterStep &&
-      seenBy(earlier, key, lives) > until
+      seenBy(earlier, key, loads, lives) > end
   )
   if (newer === undefined) return []
   return violation(
@@ -150,57 +157,69 @@ const checkOrder = (sight: Sight, { operations }: History, lives: Lives): Readon
 }
 
 /** The oldest position that an operation may have seen. */
-const seenBy = ({ found, positions }: Operation, key: string, lives: Lives): number => {
+const seenBy = (
+  { found, kind, positions }: Operation,
+  key: string,
+  loads: ReadonlyArray<Load>,
+  lives: Lives
+): number => {
   const read = found.get(key)
-  if (read === undefined || read.tier === "l2") return positions.get(key) ?? -1
-  return read.isStale ? -1 : lives.of(read.value).from
+  if (kind !== "load" && (read === undefined || read.tier === "l2")) return positions.get(key) ?? -1
+  if (read === undefined || read.isDistrusted) return -1
+  // nobody knows of the others whether they are stored, and where they are not, they were not seen there
+  const isUnknown = loads.some(({ isStored, value }) => value === read.value && !isStored)
+  return isUnknown ? -1 : lives.of(read.value).from
 }
 
 const checkFollowing = (sight: Sight, lives: Lives): ReadonlyArray<Violation> =>
-  lives.of(sight.value).until >= sight.heard
+  endOf(sight, lives) >= sight.heard
     ? []
     : violation("follows the bus", `${describe(sight)}, and had heard all up to ${sight.heard}`)
 
 const checkDeadline = (sight: Sight, lives: Lives): ReadonlyArray<Violation> => {
-  const { deadline } = lives.of(sight.value)
-  if (sight.at < deadline) return []
-  return violation("never expired", `${describe(sight)} at ${sight.at} ms, gone since ${deadline} ms`)
+  const { deadline, freshUntil } = lives.of(sight.value)
+  const over = sight.isStale ? deadline : freshUntil
+  if (sight.at < over) return []
+  return violation("never expired", `${describe(sight)} at ${sight.at} ms, over since ${over} ms`)
 }
 
 const checkFinal = ({ got, key, origin, peeked }: Final, lives: Lives, endedAt: number): ReadonlyArray<Violation> => {
-  const value = lives.current(key, endedAt)
-  // of what was evicted only L1 knows
-  const isRight = (seen: number | undefined) => seen === undefined || seen === value
+  // of what was evicted only L1 knows, also when it was loaded again
+  const isRight = (seen: number | undefined) => {
+    if (seen === undefined) return true
+    const { deadline, until } = lives.of(seen)
+    return until === Infinity && deadline > endedAt
+  }
   if (isRight(peeked) && isRight(got)) return []
+  const value = lives.current(key, endedAt)
   return violation("converges", `${origin} has ${peeked} and gets ${got} for ${key}, where the server has ${value}`)
 }
 
 /** Those of processes that live: what a process knew of its failures dies with it. */
-const checkFailures = (
-  { changes, endedAt, leftovers, operations }: History,
-  lives: Lives
-): ReadonlyArray<Violation> => {
+const checkFailures = (history: History, seen: LoadChecker.Seen, lives: Lives): ReadonlyArray<Violation> => {
+  const { changes, endedAt, leftovers, operations } = history
   const living = new Set(leftovers.map(({ origin }) => origin))
   const writers = new Map(
     changes.flatMap(({ cause, operation, value }) => (cause === "set" ? [[value, operation]] : []))
   )
-  return operations
-    .filter((operation) => living.has(operation.origin) && isFailedWrite(operation))
-    .flatMap(({ call, id, keys, origin, startPosition }) =>
-      keys.flatMap((key) => {
-        const value = lives.current(key, endedAt)
-        if (value === undefined) return []
-        const message = `${origin} failed to ${showCall(call)}, and ${key} is ${value}`
-        if (lives.of(value).from <= startPosition) return violation("no old value after a failed write", message)
-        return writers.get(value) === id ? violation("no value of a failed write", message) : []
-      })
-    )
+  const failures = operations.filter((operation) => living.has(operation.origin) && isFailedWrite(operation))
+  return failures.flatMap((operation) => {
+    const { call, id, keys, origin, startPosition } = operation
+    return keys.flatMap((key) => {
+      const value = lives.current(key, endedAt)
+      if (value === undefined) return []
+      const message = `${origin} failed to ${showCall(call)}, and ${key} is ${value}`
+      if (lives.of(value).from <= startPosition || LoadChecker.isOlder(value, operation, seen))
+        return violation("no old value after a failed write", message)
+      return writers.get(value) === id ? violation("no value of a failed write", message) : []
+    })
+  })
 }
 
 /** Whether a set or a delete, without a condition, has failed. Of others that fail nothing is promised. */
 const isFailedWrite = ({ call, isSent, kind, outcome }: Operation): boolean => {
   if (kind !== "write" || !isSent || (outcome !== "failed" && outcome !== "interrupted")) return false
-  return call.call !== "expire" && !("options" in call && call.options.only !== undefined)
+  return call.call !== "expire" && !("options" in call && "only" in call.options && call.options.only !== undefined)
 }
 
 const checkSettled = ({ call, origin, outcome }: Operation): ReadonlyArray<Violation> =>
@@ -208,12 +227,11 @@ const checkSettled = ({ call, origin, outcome }: Operation): ReadonlyArray<Viola
     ? violation("settles", `${origin}: ${showCall(call)} is ${outcome}`)
     : []
 
-const checkLeftover = ({ inFlight, origin, unacknowledged }: Leftover): ReadonlyArray<Violation> =>
-  inFlight === 0 && unacknowledged === 0
-    ? []
-    : violation("forgets", `${origin} keeps ${inFlight} keys in flight and ${unacknowledged} in doubt`)
-
-const violation = (rule: Rule, message: string): ReadonlyArray<Violation> => [{ rule, message }]
+const checkLeftover = ({ inFlight, origin, unacknowledged, waiting }: Leftover): ReadonlyArray<Violation> => {
+  if (inFlight === 0 && unacknowledged === 0 && waiting === 0) return []
+  const message = `${origin} keeps ${inFlight} keys in flight, ${unacknowledged} in doubt and ${waiting} that wait`
+  return violation("forgets", message)
+}
 
 const describe = ({ afterStep, call, key, origin, value }: Sight): string =>
   `${origin}: ${call === "peek" ? `peek after step ${afterStep}` : showCall(call)} got ${key} = ${value} from L1`

@@ -1,11 +1,13 @@
 /**
  * The shared store as one process sees it: `CacheBackend` over its connection for commands.
  */
-import { CacheBackend, CacheError, type Entry, Ttl } from "@tiercache/core"
+import { CacheBackend, CacheError, type Entry, type Invalidation, Ttl } from "@tiercache/core"
 import { Effect, Stream } from "effect"
 import { COMMAND_MILLIS, type CommandConnection } from "./CommandConnection.ts"
 import type { Operation } from "./History.ts"
-import type { ModelRedis, Sender, Stored } from "./ModelRedis.ts"
+import * as ModelLeases from "./ModelLeases.ts"
+import type { Stored } from "./Keyspace.ts"
+import type { ModelRedis, Sender } from "./ModelRedis.ts"
 import type { VirtualTime } from "./VirtualTime.ts"
 
 /** Keys in one command, so that a call with more is several commands. */
@@ -20,37 +22,55 @@ export interface Link {
   readonly offset: number
   /** The operation that is being started; `undefined` for what the cache does by itself. */
   readonly current: () => Operation | undefined
+  /** Called when a command has failed. */
+  readonly onFailure: () => void
+  /** See `ModelLeases`. */
+  readonly onStored: (value: number) => void
+  readonly listen: Invalidation.Invalidation["Service"]["subscribe"]
 }
 
-export const make = ({ commands, current, offset, origin, server, time }: Link) => {
+/** Runs a script or a command, and notes the position at which its keys were seen. */
+export type Run = <A>(
+  isWrite: boolean,
+  keys: ReadonlyArray<string>,
+  execute: () => A
+) => Effect.Effect<A, CacheError.CacheError>
+
+export const make = ({ commands, current, listen, offset, onFailure, onStored, origin, server, time }: Link) => {
   const announcesApart = server.fault === "announces apart"
 
-  /** Runs a script or a command, and notes the position at which its keys were seen. */
-  const run = <A>(isWrite: boolean, keys: ReadonlyArray<string>, execute: () => A) => {
+  const run: Run = (isWrite, keys, execute) => {
     const owner = current()
-    const request = commands.send(isWrite, () => {
-      const answer = execute()
-      for (const key of keys) owner?.positions.set(key, server.changes.length)
-      return answer
-    })
+    const request = commands.send(isWrite, () => ({ answer: execute(), position: server.changes.length }))
     return Effect.suspend(() => {
       if (owner !== undefined) owner.isSent = true
       return isWrite && announcesApart ? Effect.tap(request, announce) : request
-    })
+    }).pipe(
+      Effect.map(({ answer, position }) => {
+        for (const key of keys) owner?.positions.set(key, position)
+        return answer
+      }),
+      Effect.tapError(() => Effect.sync(onFailure))
+    )
   }
 
-  const announce = commands.send(true, () => server.announceWithheld(origin))
+  const announce = commands.send(true, () => server.bus.announceWithheld(origin))
 
-  const sender = (writeId?: number): Sender => ({ origin, writeId, operation: current()?.id })
+  const sender = (writeId?: number): Sender => {
+    const owner = current()
+    return { origin, writeId, operation: owner?.id, announces: owner?.announces }
+  }
 
   const deadlineIn = (operation: string, ttl: Ttl.Input) => time.now + Ttl.toMillisUnsafe(operation, ttl)
 
   const put = (
     operation: string,
     payloads: ReadonlyArray<readonly [key: string, payload: Uint8Array]>,
-    { only, push, ttl, writeId }: CacheBackend.SetOptions
+    { grace, only, push, ttl, writeId }: CacheBackend.SetOptions
   ) => {
-    const options = { deadline: deadlineIn(operation, ttl), only, push: push === true }
+    const freshUntil = deadlineIn(operation, ttl)
+    const goneAfter = freshUntil + (grace === undefined ? 0 : Ttl.toMillisUnsafe(operation, grace))
+    const options = { freshUntil, goneAfter, only, push: push === true }
     const from = sender(writeId)
     const keys = payloads.map(([key]) => key)
     return run(true, keys, () => server.set(new Map(payloads), options, from))
@@ -66,15 +86,16 @@ export const make = ({ commands, current, offset, origin, server, time }: Link) 
       run(false, keys, () => keys.map((key) => server.get(key))),
       (found) =>
         found.map((stored, index) => {
-          // it may have expired on its way
-          if (stored === undefined || stored.deadline <= time.now) return undefined
+          // it may be gone by the time it arrives
+          if (stored === undefined || stored.goneAfter <= time.now) return undefined
           return entryOf(stored, decode(stored.payload, keys[index] ?? ""))
         })
     )
 
   const entryOf = <A>(stored: Stored, value: A): Entry.Entry<A> => {
-    const goneAfter = server.deadlineOf(stored) + offset
-    return { value, freshUntil: goneAfter, goneAfter, version: stored.version, tier: "l2" }
+    const { freshUntil, goneAfter } = server.deadlinesOf(stored)
+    const { version } = stored
+    return { value, freshUntil: freshUntil + offset, goneAfter: goneAfter + offset, version, tier: "l2" }
   }
 
   const unsupported = Effect.fail(CacheError.make("model", "Unsupported", "no part of the model"))
@@ -83,10 +104,11 @@ export const make = ({ commands, current, offset, origin, server, time }: Link) 
     heartbeat: (id: number) => commands.send(false, () => server.heartbeat(origin, id)),
     backend: CacheBackend.CacheBackend.of({
       name: "model",
-      unsupported: new Set<CacheBackend.Feature>(["increment", "run", "changes"]),
+      unsupported: new Set<CacheBackend.Feature>(["increment", "run", "changes", "tags"]),
       // and one more, because here a request takes no time
       lateMillis: COMMAND_MILLIS + 1,
       peek: () => undefined,
+      peekEntry: () => undefined,
       get: (key, codec) => Effect.map(read([key], codec.decode), ([entry]) => entry),
       getMany: (keys, codec) =>
         Effect.map(allOf(groups(keys).map((group) => read(group, codec.decode))), (found) => found.flat()),
@@ -107,13 +129,13 @@ export const make = ({ commands, current, offset, origin, server, time }: Link) 
       has: (key) =>
         Effect.map(
           run(false, [key], () => server.get(key)),
-          (entry) => entry !== undefined
+          (entry) => entry?.isStale === false
         ),
       ttl: () => unsupported,
       expire: (key, ttl) => {
-        const deadline = deadlineIn("expire", ttl)
+        const freshUntil = deadlineIn("expire", ttl)
         const from = sender()
-        return run(true, [key], () => server.expire(key, deadline, from))
+        return run(true, [key], () => server.expire(key, freshUntil, from))
       },
       scan: () => Stream.fromEffect(unsupported),
       deletePattern: ({ glob }) => {
@@ -131,10 +153,15 @@ export const make = ({ commands, current, offset, origin, server, time }: Link) 
           Effect.tap(script(() => server.announcePattern(glob, from)))
         )
       },
+      deleteTags: () => unsupported,
+      keysByTag: () => Stream.fromEffect(unsupported),
+      sweep: () => unsupported,
       increment: () => unsupported,
       run: () => unsupported,
       changes: Stream.fromEffect(unsupported),
-      health: Effect.succeed({ healthy: true, problem: undefined, details: {} }),
+      leases: ModelLeases.make({ origin, server, time, run, entryOf, onStored }),
+      listen,
+      health: Effect.succeed({ healthy: true, problem: undefined, warnings: [], details: {} }),
       stats: () => ({ unreadable: 0 })
     })
   }

@@ -3,113 +3,69 @@
  *
  * **Details**
  *
- * Each method is one script or command, so it is atomic. What it changes is written down in `changes`, for the checker.
+ * Each method is one script or command, so it is atomic.
  */
 import type { Invalidation } from "@tiercache/core"
-import type { Change } from "./History.ts"
-import { read } from "./Values.ts"
+import type { Fault } from "./Fault.ts"
+import type { Change, LeaseEvent } from "./History.ts"
+import { type Deadlines, Keyspace, type Reason, type Stored, type StoredLease } from "./Keyspace.ts"
+import { ModelBus } from "./ModelBus.ts"
 import type { VirtualTime } from "./VirtualTime.ts"
 
-/** An entry with its deadline in milliseconds of the server's clock. */
-export interface Stored {
-  readonly payload: Uint8Array
-  readonly version: number
-  readonly deadline: number
-}
-
-/** An announcement as the scripts publish it. */
-interface Announcement {
-  readonly kind: Invalidation.Kind
-  readonly origin: string
-  readonly writeId: number | undefined
-  readonly keys: ReadonlyArray<string>
-  readonly pushed: ReadonlyArray<Stored> | undefined
-}
-
-export type BusContent =
-  | { readonly type: "subscribed" }
-  | { readonly type: "heartbeat"; readonly id: number }
-  | { readonly type: "announcement"; readonly announcement: Announcement }
-
-/** What a connection to the bus brings, in the order in which it was published after the subscription. */
-export interface BusItem {
-  /** Of the server when this was published, see `History`. */
-  readonly position: number
-  readonly content: BusContent
-}
-
-/** A connection to the bus, as the server knows it. */
-export interface Subscriber {
-  readonly origin: string
-  readonly receive: (item: BusItem, isAhead?: boolean) => void
-}
+/** What `take` found or did, see `Lease`. */
+export type Taken =
+  | { readonly type: "Hit"; readonly entry: Stored }
+  | { readonly type: "Granted"; readonly previous: Stored | undefined }
+  | { readonly type: "Held"; readonly token: string; readonly millis: number; readonly previous: Stored | undefined }
+  | { readonly type: "Failed"; readonly millis: number; readonly previous: Stored | undefined }
 
 /** Who sent a script. */
-export interface Sender {
+export interface Sender extends Reason {
   readonly origin: string
   readonly writeId: number | undefined
-  /** The operation that it belongs to. */
-  readonly operation: number | undefined
 }
 
-export interface SetOptions {
-  readonly deadline: number
+export interface SetOptions extends Deadlines {
   readonly only: "absent" | "present" | undefined
   readonly push: boolean
 }
 
-/** What the protocol relies on and would not get: each of these has to be noticed. */
-export type Fault =
-  /** Writes are announced by a command of their own, later. */
-  | "announces apart"
-  /** Now and then a message is lost, and what follows it arrives. */
-  | "loses messages"
-  /** Heartbeats arrive before the messages that were published earlier. */
-  | "heartbeats overtake"
-  /** A subscription begins later than it is acknowledged. */
-  | "subscribes late"
-  /** Newer entries have lower versions. */
-  | "versions shrink"
-  /** Readers are not told when entries expire. */
-  | "hides deadlines"
-
-/** Of so many messages one is lost, if messages are lost. */
-const LOST = 5
+export interface FillOptions extends Deadlines {
+  readonly token: string
+  readonly push: boolean
+}
 
 export class ModelRedis {
-  readonly changes: Array<Change> = []
-  readonly subscribers = new Set<Subscriber>()
-  private readonly entries = new Map<string, Stored>()
-  /** All keys that ever were. */
-  private readonly known = new Set<string>()
-  private readonly time: VirtualTime
+  readonly changes: ReadonlyArray<Change>
+  readonly leases: ReadonlyArray<LeaseEvent>
+  readonly bus: ModelBus
   readonly fault: Fault | undefined
-  /** Announcements that wait for a command of their own, by who wrote. */
-  private readonly withheld = new Map<string, Array<BusContent>>()
-  /** Those whose subscription is not in force yet: they miss a message. */
-  private readonly late = new Set<Subscriber>()
-  private micros = 0
-  private published = 0
+  private readonly keyspace: Keyspace
+  private readonly time: VirtualTime
 
   constructor(time: VirtualTime, fault?: Fault) {
     this.time = time
     this.fault = fault
+    this.keyspace = new Keyspace(time, fault)
+    this.changes = this.keyspace.changes
+    this.leases = this.keyspace.leases
+    this.bus = new ModelBus(() => this.changes.length, fault)
   }
 
   get(key: string): Stored | undefined {
-    this.begin()
-    return this.entries.get(key)
+    this.keyspace.begin()
+    return this.keyspace.at(key).entry
   }
 
   /** How many were written. */
   set(entries: ReadonlyMap<string, Uint8Array>, options: SetOptions, sender: Sender): number {
-    this.begin()
-    const { deadline, only, push } = options
-    const written = [...entries].filter(([key]) => only === undefined || this.entries.has(key) === (only === "present"))
+    this.keyspace.begin()
+    const { only, push } = options
+    const isThere = (key: string) => this.keyspace.fresh(key) !== undefined
+    const written = [...entries].filter(([key]) => only === undefined || isThere(key) === (only === "present"))
     for (const [key, payload] of written) {
-      this.entries.set(key, { payload, deadline, version: this.versionFor(key) })
-      this.known.add(key)
-      this.note(key, "set", sender.operation)
+      this.keyspace.write(key, payload, options, this.leaseLeftBy("sets keep leases", key))
+      this.keyspace.note(key, "set", sender)
     }
     const keys = written.map(([key]) => key)
     this.announce("set", keys, sender, push)
@@ -118,135 +74,145 @@ export class ModelRedis {
 
   /** How many there were. What was not there is announced too: some L1 may hold what was evicted here. */
   unlink(keys: ReadonlyArray<string>, sender: Sender): number {
-    this.begin()
-    const found = keys.filter((key) => this.entries.delete(key))
+    this.keyspace.begin()
+    const found = keys.filter((key) => this.keyspace.at(key).entry !== undefined)
     const missing = keys.filter((key) => !found.includes(key))
     for (const group of [found, missing]) {
-      for (const key of group) this.note(key, "delete", sender.operation)
+      for (const key of group) {
+        this.keyspace.keep(key, undefined, this.leaseLeftBy("deletes keep leases", key))
+        this.keyspace.note(key, "delete", sender)
+      }
       this.announce("delete", group, sender)
     }
     return found.length
   }
 
-  expire(key: string, deadline: number, sender: Sender): boolean {
-    this.begin()
-    const entry = this.entries.get(key)
+  /** Leaves a lease alone. */
+  expire(key: string, freshUntil: number, sender: Sender): boolean {
+    this.keyspace.begin()
+    const entry = this.keyspace.fresh(key)
     if (entry === undefined) return false
-    this.entries.set(key, { ...entry, deadline })
-    this.note(key, "expire", sender.operation)
+    const goneAfter = freshUntil + entry.goneAfter - entry.freshUntil
+    this.keyspace.keep(key, { ...entry, freshUntil, goneAfter }, this.keyspace.at(key).lease)
+    this.keyspace.note(key, "expire", sender)
     this.announce("expire", [key], sender)
     return true
   }
 
+  /** Finds the entry, or takes the lease. */
+  take(key: string, token: string, millis: number, when: "stale" | "always"): Taken {
+    this.keyspace.begin()
+    const { entry, lease } = this.keyspace.at(key)
+    const fresh = this.keyspace.fresh(key)
+    if (fresh !== undefined && when === "stale") return { type: "Hit", entry: fresh }
+    const left = (lease?.until ?? 0) - this.time.now
+    if (lease !== undefined && left > 0 && this.fault !== "grants twice") {
+      if (lease.token === undefined) return { type: "Failed", millis: left, previous: entry }
+      this.keyspace.keep(key, entry, { ...lease, isAwaited: true })
+      this.keyspace.noteLease(key, "awaited", lease.token, lease.until)
+      return { type: "Held", token: lease.token, millis: left, previous: entry }
+    }
+    const until = this.time.now + millis
+    this.keyspace.keep(key, entry, { token, until, isAwaited: false })
+    this.keyspace.noteLease(key, "taken", token, until)
+    return { type: "Granted", previous: entry }
+  }
+
+  /** Stores what was loaded, if the lease is still there; whether it was. */
+  fill(key: string, payload: Uint8Array, options: FillOptions, sender: Sender): boolean {
+    this.keyspace.begin()
+    const { entry, lease } = this.keyspace.at(key)
+    if (lease?.token !== options.token && this.fault !== "fills without a lease") return this.fault === "claims to fill"
+    this.keyspace.write(key, payload, options, undefined)
+    this.keyspace.note(key, entry === undefined ? "fill" : "refill", sender)
+    if (entry !== undefined) this.announce("set", [key], sender, options.push)
+    else if (lease?.isAwaited === true) this.tell("released", key, options.token)
+    return true
+  }
+
+  /** Whether the lease is still there. */
+  renew(key: string, token: string, millis: number): boolean {
+    this.keyspace.begin()
+    const { entry, lease } = this.keyspace.at(key)
+    if (lease?.token !== token) return false
+    const until = this.time.now + millis
+    this.keyspace.keep(key, entry, { ...lease, until })
+    this.keyspace.noteLease(key, "renewed", token, until)
+    return true
+  }
+
+  release(key: string, token: string, failedForMillis: number | undefined): void {
+    this.keyspace.begin()
+    const { entry, lease } = this.keyspace.at(key)
+    if (lease?.token !== token) return
+    const until = this.time.now + (failedForMillis ?? 0)
+    const backoff = until > this.time.now ? { token: undefined, until, isAwaited: false } : undefined
+    this.keyspace.keep(key, entry, backoff)
+    this.keyspace.noteLease(key, "released", token)
+    if (lease.isAwaited) this.tell(failedForMillis === undefined ? "released" : "failed", key, token)
+  }
+
   /** Says that all keys are deleted that are not there, and returns them: some L1 may hold what was evicted here. */
   announcePattern(glob: string, sender: Sender): ReadonlyArray<string> {
-    this.begin()
-    const missing = [...this.known].filter((key) => !this.entries.has(key))
-    for (const key of missing) this.note(key, "delete", sender.operation)
+    this.keyspace.begin()
+    const missing = this.keyspace.missing()
+    for (const key of missing) this.keyspace.note(key, "forget", sender)
     this.announce("pattern", [glob], sender)
     return missing
   }
 
   /** All keys are deleted, and everybody is told. */
-  flush(): void {
-    this.begin()
-    for (const key of this.known) {
-      this.entries.delete(key)
-      this.note(key, "delete", undefined)
-    }
-    const announcement = { kind: "flush", origin: "", writeId: undefined, keys: [], pushed: undefined } as const
-    this.publish({ type: "announcement", announcement })
+  flush(sender: Sender): void {
+    this.keyspace.begin()
+    for (const key of this.keyspace.clear()) this.keyspace.note(key, "delete", sender)
+    this.bus.announce({ kind: "flush", origin: "", writeId: undefined, keys: [], pushed: undefined })
   }
 
   keys(): ReadonlyArray<string> {
-    this.begin()
-    return [...this.entries.keys()]
+    this.keyspace.begin()
+    return this.keyspace.keys()
   }
 
   heartbeat(origin: string, id: number): void {
-    this.begin()
-    for (const subscriber of this.subscribers) {
-      if (subscriber.origin === origin)
-        subscriber.receive(this.item({ type: "heartbeat", id }), this.fault === "heartbeats overtake")
-    }
+    this.keyspace.begin()
+    this.bus.heartbeat(origin, id)
   }
 
-  subscribe(subscriber: Subscriber): void {
-    subscriber.receive({ position: this.changes.length, content: { type: "subscribed" } })
-    const subscribers = this.fault === "subscribes late" ? this.late : this.subscribers
-    subscribers.add(subscriber)
-  }
-
-  /** Whether there was a subscription. */
-  unsubscribe(subscriber: Subscriber): boolean {
-    this.late.delete(subscriber)
-    return this.subscribers.delete(subscriber)
-  }
-
-  /** Whether there was anything to announce yet. */
-  announceWithheld(origin: string): boolean {
-    const withheld = this.withheld.get(origin) ?? []
-    this.withheld.delete(origin)
-    for (const content of withheld) this.publish(content)
-    return withheld.length > 0
-  }
-
-  /** Memory is short: an entry goes, and nobody is told. What an L1 holds of it is still the last that was written. */
+  /** Memory is short: a key goes, and nobody is told. What an L1 holds of it is still the last that was written. */
   evict(key: string): void {
-    this.begin()
-    this.entries.delete(key)
+    this.keyspace.begin()
+    this.keyspace.keep(key, undefined, undefined)
+    this.keyspace.noteLease(key, "evicted")
   }
 
   /** Starts again with nothing. Its connections are for others to cut. */
   restart(): void {
-    this.begin()
-    const lost = [...this.entries.keys()]
-    this.entries.clear()
-    for (const key of lost) this.note(key, "restart", undefined)
+    this.keyspace.begin()
+    const lost = this.keyspace.keys()
+    this.keyspace.clear()
+    for (const key of lost) this.keyspace.note(key, "restart")
   }
 
-  deadlineOf({ deadline }: Stored): number {
-    return this.fault === "hides deadlines" ? Infinity : deadline
+  deadlinesOf({ freshUntil, goneAfter }: Stored): Deadlines {
+    return this.fault === "hides deadlines" ? { freshUntil: Infinity, goneAfter: Infinity } : { freshUntil, goneAfter }
   }
 
-  /** What expired since the last script goes first. Two scripts take a microsecond at least. */
-  private begin(): void {
-    this.micros = Math.max(this.micros + 1, this.time.now * 1000)
-    for (const [key, { deadline }] of this.entries) {
-      if (deadline > this.time.now) continue
-      this.entries.delete(key)
-      this.changes.push({ key, cause: "expiry", value: undefined, deadline, operation: undefined })
-    }
-  }
-
-  private versionFor(key: string): number {
-    if (this.fault === "versions shrink") return Number.MAX_SAFE_INTEGER - this.micros
-    return Math.max(this.micros, (this.entries.get(key)?.version ?? -1) + 1)
-  }
-
-  private note(key: string, cause: Change["cause"], operation: number | undefined): void {
-    const entry = this.entries.get(key)
-    const value = entry && read(entry.payload)
-    this.changes.push({ key, cause, value, deadline: entry?.deadline ?? Infinity, operation })
+  /** A lease that should be void. */
+  private leaseLeftBy(fault: Fault, key: string): StoredLease | undefined {
+    return this.fault === fault ? this.keyspace.at(key).lease : undefined
   }
 
   private announce(kind: Invalidation.Kind, keys: ReadonlyArray<string>, sender: Sender, push = false): void {
     if (keys.length === 0) return
     const { origin, writeId } = sender
-    const pushed = push ? keys.flatMap((key) => this.entries.get(key) ?? []) : undefined
-    const content: BusContent = { type: "announcement", announcement: { kind, origin, writeId, keys, pushed } }
-    if (this.fault !== "announces apart") return this.publish(content)
-    this.withheld.set(origin, [...(this.withheld.get(origin) ?? []), content])
+    const pushed = push ? keys.flatMap((key) => this.keyspace.at(key).entry ?? []) : undefined
+    this.bus.announce({ kind, origin, writeId, keys, pushed })
   }
 
-  private publish(content: BusContent): void {
-    if (this.fault === "loses messages" && ++this.published % LOST === 0) return
-    for (const subscriber of this.subscribers) subscriber.receive(this.item(content))
-    for (const subscriber of this.late) this.subscribers.add(subscriber)
-    this.late.clear()
-  }
-
-  private item(content: BusContent): BusItem {
-    return { position: this.changes.length, content }
+  /** Tells those who wait for a lease how it has ended. */
+  private tell(kind: "released" | "failed", key: string, token: string): void {
+    const end = token.lastIndexOf(":")
+    const [origin, id] = [token.slice(0, end), Number(token.slice(end + 1))]
+    this.bus.announce({ kind, origin, writeId: id, keys: [key], pushed: undefined })
   }
 }

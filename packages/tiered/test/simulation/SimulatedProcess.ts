@@ -1,18 +1,22 @@
 /**
  * A process: a real tiered cache over a real L1, and over connections to the model of Redis.
  */
-import { CacheBackend, type CacheError, type Entry, Invalidation, LocalStore } from "@tiercache/core"
+import { CacheBackend, Invalidation, LocalStore } from "@tiercache/core"
 import { LruStore } from "@tiercache/memory-backend"
 import { Cause, Clock, Context, Effect, Exit, type Fiber, Scheduler, Scope } from "effect"
 import type { Limits } from "../../src/Coherence.ts"
 import type { Rules } from "../../src/internal/rules.ts"
 import * as TieredBackend from "../../src/TieredBackend.ts"
 import { BusConnection } from "./BusConnection.ts"
+import * as Calls from "./Calls.ts"
 import { CommandConnection } from "./CommandConnection.ts"
-import type { Found, Leftover, Operation, Outcome } from "./History.ts"
+import type { Database } from "./Database.ts"
+import type { Leftover, Load, Operation, Outcome, Peek } from "./History.ts"
+import { Loads } from "./Loads.ts"
 import * as ModelBackend from "./ModelBackend.ts"
 import type { ModelRedis } from "./ModelRedis.ts"
-import type { Call, Lifetime, WriteOptions } from "./Step.ts"
+import * as Readers from "./Readers.ts"
+import type { Call } from "./Step.ts"
 import { codec } from "./Values.ts"
 import type { VirtualTime } from "./VirtualTime.ts"
 
@@ -20,15 +24,19 @@ import type { VirtualTime } from "./VirtualTime.ts"
 export interface World {
   readonly time: VirtualTime
   readonly server: ModelRedis
+  readonly database: Database
+  /** See `History`. */
+  readonly loads: Array<Load>
+  readonly failures: Array<string>
   readonly rules: Rules
   readonly limits: Limits
   readonly options: TieredBackend.Options
+  /** See `LeaseReader`. */
+  readonly looksAgain: boolean
   readonly nextValue: () => number
   /** The number of the current step. */
   readonly step: () => number
 }
-
-const LIFETIMES = { long: "1 hour", short: "150 millis" } as const satisfies Record<Lifetime, string>
 
 /** More than there are keys: what is not in L1 was not evicted. */
 const L1_ENTRIES = 8
@@ -36,27 +44,35 @@ const L1_ENTRIES = 8
 /** Of a turn: to begin it, to go on, and to end it. */
 const LEAST_OPERATIONS = 3
 
-type Results = ReadonlyArray<readonly [key: string, found: Found | undefined]>
-
 export class SimulatedProcess {
   readonly origin: string
   readonly commands: CommandConnection
   readonly bus: BusConnection
+  readonly loads: Loads
   private readonly world: World
   private readonly backend: CacheBackend.CacheBackend["Service"]
+  /** Made when they are needed, because that takes longer than most schedules. */
+  private readers: Readers.Readers | undefined
   private readonly context: Context.Context<never>
   private readonly scope = Scope.makeUnsafe()
   private running: Array<{ readonly operation: Operation; readonly fiber: Fiber.Fiber<unknown, unknown> }> = []
   private starting: Operation | undefined
+  private readonly bookmarks = new Map<string, LocalStore.Bookmark>()
 
   constructor(origin: string, offset: number, world: World) {
-    const { limits, options, rules, server, time } = world
+    const { database, failures, limits, loads, nextValue, options, rules, server, time } = world
     this.origin = origin
     this.world = world
     this.commands = new CommandConnection(time)
-    this.bus = new BusConnection(origin, server, offset)
+    this.bus = new BusConnection(origin, server.bus, offset)
+    this.loads = new Loads({ origin, database, nextValue, history: loads })
     this.context = Context.make(Clock.Clock, time.clock(offset)).pipe(Context.add(Scheduler.Scheduler, time.scheduler))
-    const link = { origin, server, commands: this.commands, time, offset, current: () => this.starting }
+    const { commands } = this
+    const { listen } = this.bus
+    const current = () => this.starting
+    const onFailure = () => failures.push(origin)
+    const onStored = this.loads.noteStored
+    const link = { origin, server, commands, time, offset, listen, current, onFailure, onStored }
     const { backend, heartbeat } = ModelBackend.make(link)
     const made = this.runSync(
       TieredBackend.makeWith(options, rules, limits).pipe(
@@ -75,11 +91,13 @@ export class SimulatedProcess {
       id,
       origin: this.origin,
       call,
-      kind: kindOf(call),
+      kind: Calls.kindOf(call),
       keys: "key" in call ? [call.key] : "keys" in call ? call.keys : [],
+      announces: Calls.changesDatabase(call) ? this.world.database.change() : undefined,
       startedAt: this.world.time.now,
       startedIn: this.world.step(),
       startPosition: this.world.server.changes.length,
+      heard: this.bus.heard,
       endedAt: Infinity,
       endedIn: Infinity,
       outcome: "pending",
@@ -87,8 +105,11 @@ export class SimulatedProcess {
       positions: new Map(),
       found: new Map()
     }
+    const { backend } = this
+    const { nextValue } = this.world
+    const parts = { backend, nextValue, readers: this.readersFor(operation) }
     this.starting = operation
-    const fiber = Effect.runForkWith(this.context)(this.perform(call))
+    const fiber = Effect.runForkWith(this.context)(Calls.perform(parts, call))
     body(fiber)
     this.starting = undefined
     const running = { operation, fiber }
@@ -122,15 +143,26 @@ export class SimulatedProcess {
 
   /** Nothing that it does reaches anybody any more; what it has sent may. */
   kill(): void {
-    for (const { operation } of this.running) this.end(operation, "lost")
+    const { running } = this
+    for (const { operation } of running) this.end(operation, "lost")
     this.running = []
     this.commands.cut()
     this.bus.sever()
+    // or they would go on as soon as time passes
+    for (const { fiber } of running) fiber.interruptUnsafe()
+    this.world.time.drain()
     this.runSync(Scope.close(this.scope, Exit.void))
   }
 
-  peek(key: string): number | undefined {
-    return this.backend.peek(key, codec)
+  peek(key: string): Pick<Peek, "value" | "isDistrusted" | "isStale"> | undefined {
+    const bookmark = this.bookmarks.get(key) ?? new LocalStore.Bookmark(key)
+    this.bookmarks.set(key, bookmark)
+    const value = this.backend.peek(key, codec, bookmark)
+    if (this.backend.peek(key, codec) !== value) throw new Error(`a bookmark of ${key} shows what is not there`)
+    if (value !== undefined) return { value, isDistrusted: false, isStale: false }
+    const entry = this.backend.peekEntry(key, codec)
+    if (entry?.value === undefined) return undefined
+    return { value: entry.value, isDistrusted: entry.isDistrusted === true, isStale: true }
   }
 
   leftover(): Leftover {
@@ -138,7 +170,8 @@ export class SimulatedProcess {
     return {
       origin: this.origin,
       unacknowledged: coherence?.unacknowledged ?? 0,
-      inFlight: coherence?.inFlight ?? 0
+      inFlight: coherence?.inFlight ?? 0,
+      waiting: this.readers === undefined ? 0 : Readers.waiting(this.readers)
     }
   }
 
@@ -153,30 +186,13 @@ export class SimulatedProcess {
     operation.endedIn = this.world.step()
   }
 
-  private perform(call: Call): Effect.Effect<Results, CacheError.CacheError> {
-    const { backend } = this
-    switch (call.call) {
-      case "get":
-        return Effect.map(backend.get(call.key, codec, { fresh: call.fresh }), (entry) => [[call.key, foundOf(entry)]])
-      case "getMany":
-        return Effect.map(backend.getMany(call.keys, codec, { fresh: call.fresh }), (entries) =>
-          call.keys.map((key, index) => [key, foundOf(entries[index])])
-        )
-      case "set":
-        return done(backend.set(call.key, codec, this.world.nextValue(), setOptions(call.options)))
-      case "setMany": {
-        const entries = call.keys.map((key) => [key, this.world.nextValue()] as const)
-        return done(backend.setMany(entries, codec, setOptions(call.options)))
-      }
-      case "delete":
-        return done(backend.delete(call.key))
-      case "deleteMany":
-        return done(backend.deleteMany(call.keys))
-      case "expire":
-        return done(backend.expire(call.key, LIFETIMES[call.ttl]))
-      case "deletePattern":
-        return done(backend.deletePattern({ glob: "*", matches: () => true }))
+  private readersFor({ kind }: Operation): Readers.Readers | undefined {
+    if (kind === "load" && this.readers === undefined) {
+      const { backend, loads, scope, world } = this
+      const { looksAgain } = world
+      this.readers = this.runSync(Scope.provide(Readers.make({ backend, load: loads.load, looksAgain }), scope))
     }
+    return this.readers
   }
 
   /** Runs what has nothing to wait for. */
@@ -187,22 +203,6 @@ export class SimulatedProcess {
     if (exit === undefined || Exit.isFailure(exit)) throw new Error(`did not succeed: ${String(exit)}`)
     return exit.value
   }
-}
-
-const done = <E>(effect: Effect.Effect<unknown, E>): Effect.Effect<Results, E> => Effect.as(effect, [])
-
-const foundOf = (entry: Entry.Entry<number> | undefined): Found | undefined =>
-  entry && { value: entry.value, tier: entry.tier, isStale: entry.freshUntil === -Infinity }
-
-const setOptions = ({ only, push, ttl }: WriteOptions): CacheBackend.SetOptions => ({
-  ttl: LIFETIMES[ttl ?? "long"],
-  only,
-  push
-})
-
-const kindOf = ({ call }: Call): Operation["kind"] => {
-  if (call === "get" || call === "getMany") return "read"
-  return call === "deletePattern" ? "deletePattern" : "write"
 }
 
 const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {

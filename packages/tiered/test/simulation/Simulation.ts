@@ -5,11 +5,14 @@ import { type Limits, LIMITS } from "../../src/Coherence.ts"
 import * as Rules from "../../src/internal/rules.ts"
 import type { Options } from "../../src/TieredBackend.ts"
 import * as Checker from "./Checker.ts"
-import type { Final, History, Operation, Peek } from "./History.ts"
-import { type Fault, ModelRedis, type Sender } from "./ModelRedis.ts"
+import { Database } from "./Database.ts"
+import type { Fault } from "./Fault.ts"
+import type { Final, History, Load, Operation, Peek } from "./History.ts"
+import { ModelRedis, type Sender } from "./ModelRedis.ts"
 import { SimulatedProcess, type World } from "./SimulatedProcess.ts"
-import { show, showCall, type Step } from "./Step.ts"
+import type { Step } from "./Step.ts"
 import { write } from "./Values.ts"
+import type { Violation } from "./Violation.ts"
 import { VirtualTime } from "./VirtualTime.ts"
 
 export interface Setup {
@@ -18,6 +21,8 @@ export interface Setup {
   readonly limits?: Limits | undefined
   readonly fault?: Fault | undefined
   readonly serveStale?: "50 millis" | undefined
+  /** See `LeaseReader`; true unless given. */
+  readonly looksAgain?: boolean | undefined
 }
 
 const BOUND_MILLIS = 100
@@ -31,10 +36,20 @@ const KEYS = ["a", "b", "c"] as const
 /** What the server has at the beginning. */
 const STORED = ["a", "b"] as const
 
-const NOBODY: Sender = { origin: "nobody", writeId: undefined, operation: undefined }
+/** In milliseconds; a number, because a grace is the difference of two. */
+const FOREVER = 1e9
+
+const NOBODY: Sender = { origin: "nobody", writeId: undefined, operation: undefined, announces: undefined }
 
 /** Their monotonic clocks have nothing to do with each other. */
 const CLOCK_OFFSET = 1_000_003
+
+/** How much time passes at once while somebody waits for a lease of a process that is gone, and how often, at most. */
+const PATIENCE_MILLIS = 1100
+const PATIENCE_ROUNDS = 12
+
+/** Steps after which whoever waits for a lease may not be told that it has ended. */
+const LOSSES: ReadonlySet<Step["step"]> = new Set(["evict", "restart", "crash", "sever", "cut", "stall"])
 
 /** After which everything must have come to rest: two heartbeats are heard, the last of them sent after all deadlines. */
 const QUIET_ROUNDS = 6
@@ -50,33 +65,14 @@ export interface Run {
 export const run = (setup: Setup, schedule: ReadonlyArray<Step>): Run => new Simulation(setup).run(schedule)
 
 /** What is wrong with a run. */
-export const check = ({ history }: Run, { serveStale }: Pick<Setup, "serveStale">): ReadonlyArray<Checker.Violation> =>
+export const check = ({ history }: Run, { serveStale }: Pick<Setup, "serveStale">): ReadonlyArray<Violation> =>
   Checker.check(history, { boundMillis: BOUND_MILLIS, staleMillis: serveStale === undefined ? 0 : STALE_MILLIS })
-
-/** A run for people. */
-export const describe = ({ history, performed }: Run, violations: ReadonlyArray<Checker.Violation>): string =>
-  [
-    "schedule:",
-    ...performed.map((step) => `  ${show(step)},`),
-    "changes on the server:",
-    ...history.changes.map(
-      ({ cause, key, operation, value }, index) =>
-        `  ${index + 1}: ${cause} ${key} = ${value} by ${operation ?? "nobody"}`
-    ),
-    "operations:",
-    ...history.operations.map(describeOperation),
-    "violations:",
-    ...violations.map(({ message, rule }) => `  ${rule}: ${message}`)
-  ].join("\n")
-
-const describeOperation = ({ call, endedAt, found, id, origin, outcome, positions, startedAt }: Operation): string => {
-  const results = [...found].map(([key, found]) => `${key} = ${found && `${found.value} from ${found.tier}`}`)
-  const seen = [...positions].map(([key, position]) => `${key} at ${position}`)
-  return `  ${id}: ${origin} ${showCall(call)}: ${[outcome, ...results, ...seen].join(", ")} (${startedAt}-${endedAt} ms)`
-}
 
 class Simulation {
   private readonly time = new VirtualTime()
+  private readonly database = new Database()
+  private readonly loads: Array<Load> = []
+  private readonly failures: Array<string> = []
   private readonly server: ModelRedis
   private readonly processes: Array<SimulatedProcess> = []
   private readonly gone: Array<SimulatedProcess> = []
@@ -84,10 +80,11 @@ class Simulation {
   private readonly peeks: Array<Peek> = []
   private readonly performed: Array<Step> = []
   private readonly world: World
+  private hasOverslept = false
   private steps = 0
   private values = 0
 
-  constructor({ fault, limits, processes, rules, serveStale }: Setup) {
+  constructor({ fault, limits, looksAgain, processes, rules, serveStale }: Setup) {
     this.server = new ModelRedis(this.time, fault)
     const options: Options = {
       staleness: `${BOUND_MILLIS} millis`,
@@ -96,14 +93,18 @@ class Simulation {
     this.world = {
       time: this.time,
       server: this.server,
+      database: this.database,
+      loads: this.loads,
+      failures: this.failures,
       rules: rules ?? Rules.all,
       limits: limits ?? LIMITS,
       options,
+      looksAgain: looksAgain ?? true,
       nextValue: () => ++this.values,
       step: () => this.steps
     }
     const stored = new Map(STORED.map((key) => [key, write(this.world.nextValue())]))
-    this.server.set(stored, { deadline: Infinity, only: undefined, push: false }, NOBODY)
+    this.server.set(stored, { freshUntil: FOREVER, goneAfter: FOREVER, only: undefined, push: false }, NOBODY)
     for (let index = 0; index < processes; index++) this.processes.push(this.join(`p${index}`))
     for (const process of this.processes) this.flow(process)
   }
@@ -119,13 +120,17 @@ class Simulation {
     this.quieten()
     const leftovers = this.processes.map((process) => process.leftover())
     const finals = this.processes.flatMap((process) => KEYS.map((key) => this.finalOf(process, key)))
-    const { changes } = this.server
+    const { changes, leases } = this.server
     const history = {
       changes,
+      leases,
+      loads: this.loads,
+      failures: this.failures,
       operations: this.operations,
       peeks: this.peeks,
       finals,
       leftovers,
+      hasOverslept: this.hasOverslept,
       endedAt: this.time.now
     }
     return { history, performed: this.performed, processes: [...this.processes, ...this.gone] }
@@ -144,7 +149,7 @@ class Simulation {
         this.server.evict(step.key)
         return true
       case "flush":
-        this.server.flush()
+        this.server.flush({ ...NOBODY, announces: this.database.change() })
         return true
       case "restart":
         this.restart()
@@ -157,7 +162,7 @@ class Simulation {
   private performIn(index: number, step: Extract<Step, { readonly process: number }>): boolean {
     const process = this.processes[index]
     if (process === undefined) return false
-    const { bus, commands } = process
+    const { bus, commands, loads } = process
     switch (step.step) {
       case "call":
         this.operations.push(process.start(this.operations.length, step.call))
@@ -182,6 +187,10 @@ class Simulation {
       case "reopen":
       case "serveOrphan":
         return commands[step.step]()
+      case "look":
+      case "finish":
+      case "fail":
+        return loads[step.step]()
       case "hear":
       case "duplicate":
       case "sever":
@@ -226,7 +235,19 @@ class Simulation {
 
   /** Repairs every connection, and lets everything arrive. */
   private quieten(): void {
-    for (let round = 0; round < QUIET_ROUNDS; round++) {
+    const isPending = () => this.operations.some(({ outcome }) => outcome === "pending")
+    const hasLost = this.failures.length > 0 || this.performed.some(({ step }) => LOSSES.has(step))
+    this.settle(QUIET_ROUNDS, BOUND_MILLIS / 4)
+    if (isPending()) {
+      this.hasOverslept = !hasLost
+      for (let round = 0; round < PATIENCE_ROUNDS && isPending(); round++) this.settle(1, PATIENCE_MILLIS)
+      this.settle(QUIET_ROUNDS, BOUND_MILLIS / 4)
+    }
+    for (const process of this.processes) this.flow(process)
+  }
+
+  private settle(rounds: number, millis: number): void {
+    for (let round = 0; round < rounds; round++) {
       this.steps++
       for (const process of [...this.gone, ...this.processes]) while (process.commands.serveOrphan());
       for (const process of this.processes) {
@@ -235,25 +256,25 @@ class Simulation {
         process.bus.connect()
         this.flow(process)
       }
+      for (const { loads } of this.processes) while (loads.finish()) this.time.drain()
       // what one process did, others hear
-      for (const process of this.processes) this.flow(process)
-      this.time.advance(BOUND_MILLIS / 4)
+      for (let turn = 0; turn < this.processes.length; turn++) for (const process of this.processes) this.flow(process)
+      this.time.advance(millis)
     }
-    for (const process of this.processes) this.flow(process)
   }
 
   private peekInto(process: SimulatedProcess): void {
     const { bus, origin } = process
     for (const key of KEYS) {
-      const value = process.peek(key)
-      if (value === undefined) continue
-      this.peeks.push({ origin, key, value, at: this.time.now, afterStep: this.steps, heard: bus.heard })
+      const peeked = process.peek(key)
+      if (peeked === undefined) continue
+      this.peeks.push({ ...peeked, origin, key, at: this.time.now, afterStep: this.steps, heard: bus.heard })
     }
   }
 
   private finalOf(process: SimulatedProcess, key: string): Final {
     this.steps++
-    const peeked = process.peek(key)
+    const peeked = process.peek(key)?.value
     const operation = process.start(this.operations.length, { call: "get", key, fresh: false })
     this.operations.push(operation)
     this.flow(process)

@@ -7,14 +7,43 @@ export type Lifetime = "long" | "short"
 
 export interface WriteOptions {
   readonly ttl?: Lifetime
+  /** There for a while after its TTL. */
+  readonly grace?: boolean
   readonly push?: boolean
   readonly only?: "absent" | "present"
+}
+
+/** Of a lease that is taken by hand. */
+export interface LoadOptions {
+  readonly ttl?: Lifetime
+  readonly grace?: boolean
+  readonly push?: boolean
+  /** Loads what is fresh, too. */
+  readonly always?: boolean
+  /** If it fails, nobody tries again for a while. */
+  readonly backoff?: boolean
+}
+
+/** See `LoadPolicy`. */
+export interface PolicyOptions {
+  readonly ttl?: Lifetime
+  readonly grace?: boolean
+  readonly push?: boolean
+  readonly staleWhileRevalidate?: boolean
+  readonly softTimeout?: boolean
+  readonly hardTimeout?: boolean
+  readonly refreshAhead?: boolean
+  readonly background?: boolean
+  readonly backoff?: boolean
 }
 
 /** A call of a tiered cache. */
 export type Call =
   | { readonly call: "get"; readonly key: string; readonly fresh: boolean }
   | { readonly call: "getMany"; readonly keys: ReadonlyArray<string>; readonly fresh: boolean }
+  | { readonly call: "load"; readonly key: string; readonly options: LoadOptions }
+  | { readonly call: "getOrLoad" | "refresh"; readonly key: string; readonly options: PolicyOptions }
+  | { readonly call: "getManyOrLoad"; readonly keys: ReadonlyArray<string>; readonly options: PolicyOptions }
   | { readonly call: "set"; readonly key: string; readonly options: WriteOptions }
   | { readonly call: "setMany"; readonly keys: ReadonlyArray<string>; readonly options: WriteOptions }
   | { readonly call: "delete"; readonly key: string }
@@ -32,6 +61,11 @@ export type Event =
   | "hear"
   /** All of these, until nothing is under way to and from a process. */
   | "flow"
+  /** The oldest load of a process that has not done so looks at the database. */
+  | "look"
+  /** The oldest load of a process brings what it saw, or fails. */
+  | "finish"
+  | "fail"
   /** A process gives up waiting for its oldest command. */
   | "timeOut"
   /** Somebody interrupts the oldest call of a process. */
@@ -78,6 +112,14 @@ export const getMany = (process: number, keys: ReadonlyArray<string>): Step =>
   call(process, { call: "getMany", keys, fresh: false })
 export const getManyFresh = (process: number, keys: ReadonlyArray<string>): Step =>
   call(process, { call: "getMany", keys, fresh: true })
+export const load = (process: number, key: string, options: LoadOptions = {}): Step =>
+  call(process, { call: "load", key, options })
+export const getOrLoad = (process: number, key: string, options: PolicyOptions = {}): Step =>
+  call(process, { call: "getOrLoad", key, options })
+export const refresh = (process: number, key: string, options: PolicyOptions = {}): Step =>
+  call(process, { call: "refresh", key, options })
+export const getManyOrLoad = (process: number, keys: ReadonlyArray<string>, options: PolicyOptions = {}): Step =>
+  call(process, { call: "getManyOrLoad", keys, options })
 export const set = (process: number, key: string, options: WriteOptions = {}): Step =>
   call(process, { call: "set", key, options })
 export const setMany = (process: number, keys: ReadonlyArray<string>, options: WriteOptions = {}): Step =>
@@ -100,6 +142,9 @@ export const serve = event("serve")
 export const reply = event("reply")
 export const hear = event("hear")
 export const flow = event("flow")
+export const look = event("look")
+export const finish = event("finish")
+export const fail = event("fail")
 export const timeOut = event("timeOut")
 export const interrupt = event("interrupt")
 export const refuse = event("refuse")
@@ -145,6 +190,10 @@ export const showCall = (call: Call, process?: number): string => {
     case "get":
     case "getMany":
       return showArguments(call.fresh ? `${call.call}Fresh` : call.call, process, keysOf(call))
+    case "load":
+    case "getOrLoad":
+    case "getManyOrLoad":
+    case "refresh":
     case "set":
     case "setMany":
       return showArguments(call.call, process, keysOf(call), call.options)

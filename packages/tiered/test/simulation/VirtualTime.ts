@@ -43,8 +43,9 @@ export class VirtualTime {
     for (let turn = 0; turn < count; turn++) this.tasks.shift()?.()
   }
 
-  /** Calls a function later; what is returned prevents that. */
+  /** Calls a function later; what is returned prevents that. What has no time to wait for is called in the next turn. */
   after(millis: number, run: () => void): () => void {
+    if (millis <= 0) return this.soon(run)
     const timer = { dueAt: this.now + millis, run }
     const next = this.timers.findIndex(({ dueAt }) => dueAt > timer.dueAt)
     this.timers.splice(next === -1 ? this.timers.length : next, 0, timer)
@@ -74,6 +75,16 @@ export class VirtualTime {
   /** How many timers are set. */
   pending(): number {
     return this.timers.length
+  }
+
+  private soon(run: () => void): () => void {
+    let isCancelled = false
+    this.tasks.push(() => {
+      if (!isCancelled) run()
+    })
+    return () => {
+      isCancelled = true
+    }
   }
 
   /** The clock of a process, whose monotonic time is ahead by `offset` milliseconds, and whose wall clock by as many minutes. */

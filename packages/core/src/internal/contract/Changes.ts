@@ -28,10 +28,10 @@ export const register = (test: Test): void => {
       yield* backend.deletePattern(subject.pattern("d:*"))
       assert.deepStrictEqual(yield* feed.written, [
         `set ${key("a")}`,
-        `set ${key("b")}`,
-        `set ${key("c")}`,
         `delete ${key("a")}`,
+        `set ${key("b")}`,
         `delete ${key("b")}`,
+        `set ${key("c")}`,
         `set ${key("d", "1")}`,
         `delete ${key("d", "1")}`
       ])
@@ -142,21 +142,32 @@ const listen = Effect.fnUntraced(function* (subject: Subject) {
     Stream.runForEach(subject.backend.changes, (change) => Effect.sync(() => changes.push(change))),
     { startImmediately: true }
   )
-  const hasArrived = (key: string) => Effect.sync(() => changes.some(({ keys }) => keys.includes(key)))
-  const marked = (key: string) => Effect.andThen(store(subject, key, 1), hasArrived(key))
-  yield* subject.eventually(marked(subject.key("marker", "start")))
+  const haveArrived = (keys: ReadonlyArray<string>) =>
+    Effect.sync(() => keys.every((key) => changes.some((change) => change.keys.includes(key))))
+  const mark = (name: string) => {
+    const keys = Array.from({ length: MARKS }, (_, index) => subject.key("marker", name, String(index)))
+    const entries = keys.map((key) => [key, 1] as const)
+    const write = subject.backend.setMany(entries, Codec.msgpack, { ttl: LONG })
+    return { write, arrived: haveArrived(keys) }
+  }
+  const start = mark("start")
+  yield* subject.eventually(Effect.andThen(start.write, start.arrived))
   // a message may arrive after the write that it tells of was acknowledged
   changes.length = 0
 
-  // what was announced of this test's keys since, in order
+  // what was announced of this test's keys since, by key, and for each in order
   const written = Effect.gen(function* () {
-    const end = subject.key("marker", "end")
-    yield* store(subject, end, 1)
-    yield* subject.eventually(hasArrived(end))
+    const end = mark("end")
+    yield* end.write
+    yield* subject.eventually(end.arrived)
     return changes
-      .flatMap(({ keys, kind }) => keys.map((key) => [kind, key] as const))
-      .filter(([, key]) => key.startsWith(`${subject.prefix}:`) && !key.startsWith(subject.key("marker")))
-      .map(([kind, key]) => `${kind} ${key}`)
+      .flatMap(({ keys, kind }) => keys.map((key) => ({ kind, key })))
+      .filter(({ key }) => key.startsWith(`${subject.prefix}:`) && !key.startsWith(subject.key("marker")))
+      .toSorted((one, other) => Number(one.key > other.key) - Number(one.key < other.key))
+      .map(({ kind, key }) => `${kind} ${key}`)
   })
   return { changes, written }
 })
+
+/** A store of several servers has no order between their messages: so many that each server has some. */
+const MARKS = 32

@@ -3,7 +3,9 @@
  */
 import { assert } from "@effect/vitest"
 import { Effect, Stream } from "effect"
+import type * as CacheBackend from "../../CacheBackend.ts"
 import * as Codec from "../../Codec.ts"
+import * as KeyPattern from "../../KeyPattern.ts"
 import { LONG, store, type Subject, type Test } from "./Subject.ts"
 
 const listed = (subject: Subject, pattern: string) =>
@@ -120,6 +122,63 @@ export const register = (test: Test): void => {
         (yield* subject.backend.getMany(doomed, Codec.msgpack)).filter((entry) => entry !== undefined),
         []
       )
+    })
+  )
+
+  test(
+    "deletePattern takes several patterns, and counts a key once that matches more than one",
+    Effect.fnUntraced(function* (subject) {
+      const key = (written: string) => subject.key(...written.split(":"))
+      yield* storeAll(subject, ["user:1", "user:12", "order:1", "order:2", "quote:1", "users"].map(key))
+      const patterns = ["user:*", "user:1*", "*:1", "none:*"].map(subject.pattern)
+      assert.strictEqual(yield* subject.backend.deletePattern(KeyPattern.anyOf(patterns)), 4)
+      assert.deepStrictEqual(yield* listed(subject, "*"), ["order:2", "users"].map(key))
+      assert.strictEqual(yield* subject.backend.deletePattern(KeyPattern.anyOf([])), 0)
+      assert.deepStrictEqual(yield* listed(subject, "*"), ["order:2", "users"].map(key))
+    })
+  )
+
+  test(
+    "scan takes several patterns",
+    Effect.fnUntraced(function* (subject) {
+      const key = (written: string) => subject.key(...written.split(":"))
+      yield* storeAll(subject, ["a:1", "a:2", "b:1", "c:1"].map(key))
+      const pattern = KeyPattern.anyOf(["a:*", "?:1"].map(subject.pattern))
+      const found = yield* Stream.runCollect(subject.backend.scan(pattern))
+      assert.deepStrictEqual([...found].toSorted(), ["a:1", "a:2", "b:1", "c:1"].map(key))
+    })
+  )
+
+  test(
+    "deletePattern tells how far it is",
+    Effect.fnUntraced(function* (subject) {
+      yield* storeAll(
+        subject,
+        Array.from({ length: 300 }, (_, index) => subject.key(index % 3 === 0 ? "doomed" : "spared", `${index}`))
+      )
+      const told: Array<CacheBackend.Progress> = []
+      const onProgress = (progress: CacheBackend.Progress) => void told.push(progress)
+      assert.strictEqual(yield* subject.backend.deletePattern(subject.pattern("doomed:*"), { onProgress }), 100)
+      assert.strictEqual(told.at(-1)?.deleted, 100)
+      told.forEach(({ deleted, scanned }, index) => {
+        assert.isAtLeast(scanned, deleted)
+        assert.isAtLeast(deleted, told[index - 1]?.deleted ?? 0)
+        assert.isAtLeast(scanned, told[index - 1]?.scanned ?? 0)
+      })
+    })
+  )
+
+  test(
+    "a sweep leaves what lives",
+    Effect.fnUntraced(function* (subject) {
+      const { backend, prefix } = subject
+      const keys = ["a", "b", "c"].map((id) => subject.key(id))
+      yield* storeAll(subject, keys)
+      for (const dryRun of [true, false]) {
+        const swept = yield* backend.sweep({ prefix, spared: [], maxAge: "1 second", dryRun })
+        assert.deepStrictEqual(swept, { trimmed: 0, orphans: 0, deleted: 0 })
+      }
+      assert.deepStrictEqual(yield* listed(subject, "*"), keys)
     })
   )
 

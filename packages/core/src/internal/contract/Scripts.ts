@@ -2,7 +2,7 @@
  * Atomic scripts.
  */
 import { assert } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Stream } from "effect"
 import * as CacheError from "../../CacheError.ts"
 import * as Codec from "../../Codec.ts"
 import * as Script from "../../Script.ts"
@@ -84,6 +84,27 @@ const stamp = Script.make<ReadonlyArray<number>, { readonly ttlMillis: number },
     const stamps = slots.get(0) ?? []
     slots.set(0, [...stamps, now], ttlMillis)
     return [stamps.at(-1) ?? 0, now]
+  }
+})
+
+/** Wakes those who are named, and counts how often it did. */
+const waking = Script.make<number, ReadonlyArray<string>, number>({
+  name: "contract-waking",
+  type: "contract-counter",
+  wakes: true,
+  lua: `
+    local names = {}
+    for i = 1, tonumber(ARGV[1]) do names[i] = ARGV[i + 1] end
+    wake(names)
+    return redis.call("HINCRBY", KEYS[1], "count", 1)
+  `,
+  args: (names) => [names.length, ...names],
+  reply: numberOf,
+  reducer: (slots, names, _, wake) => {
+    const count = (slots.get(0) ?? 0) + 1
+    slots.set(0, count)
+    wake(names)
+    return count
   }
 })
 
@@ -180,6 +201,41 @@ export const register = (test: Test): void => {
       assert.isTrue(Number.isSafeInteger(first) && Number.isSafeInteger(second))
       // the time that passed was at least almost the short TTL
       assert.isAtLeast(second - first, 50_000)
+    }),
+    "run"
+  )
+
+  test(
+    "a script that wakes is heard by all who listen, and is no change",
+    Effect.fnUntraced(function* (subject) {
+      const { backend, key } = subject
+      const woken: Array<ReadonlyArray<string>> = []
+      const changes: Array<string> = []
+      let isConnected = false
+      yield* backend.listen({
+        onMessage: ({ keys, kind }) => void (kind === "woken" && woken.push(keys)),
+        onConnected: () => {
+          isConnected = true
+        },
+        onDisconnected: () => {}
+      })
+      yield* subject.eventually(Effect.sync(() => isConnected))
+      const feed = Stream.runForEach(backend.changes, ({ keys, kind }) =>
+        Effect.sync(() => changes.push(...keys.map((each) => `${kind} ${each}`)))
+      )
+      yield* Effect.forkScoped(feed, { startImmediately: true })
+      const names = ["", subject.prefix, "ü:*{}"]
+      yield* backend.run(waking, [key("a")], names)
+      yield* backend.run(waking, [key("a")], [subject.prefix])
+      const own = () => woken.filter((each) => each.includes(subject.prefix))
+      yield* subject.eventually(Effect.sync(() => own().length === 2))
+      assert.deepStrictEqual(own(), [names, [subject.prefix]])
+      const last = `set ${key("last")}`
+      yield* subject.eventually(Effect.map(store(subject, key("last"), 1), () => changes.includes(last)))
+      assert.deepStrictEqual(
+        changes.filter((change) => change.includes(subject.prefix) && change !== last),
+        []
+      )
     }),
     "run"
   )
