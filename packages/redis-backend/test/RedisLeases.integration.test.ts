@@ -163,6 +163,29 @@ layer(withServer, { excludeTestServices: true })("leases in Redis", (it) => {
     })
   )
 
+  it.effect("are over when their time is, though Redis still has the key", () =>
+    Effect.gen(function* () {
+      const { backend, client } = yield* setup
+      const [plain, tagged, stale] = [uniqueKey("plain"), uniqueKey("tagged"), uniqueKey("stale")]
+      const token = backend.leases.token()
+      const endsAt = wallMillis() - 1000
+      const tags = Envelope.encodeTags(["red"])
+      const nothing = { freshUntil: 0, goneAfter: 0, version: 0, holds: "nothing" as const, payload: Buffer.of() }
+      const kept = { freshUntil: endsAt - 1, goneAfter: endsAt }
+      const lease = { token, endsAt, isAwaited: false, tags: new Uint8Array() }
+      const entries = [
+        [plain, stored({ ...nothing, lease })],
+        [tagged, stored({ ...nothing, lease: { ...lease, tags } })],
+        [stale, stored({ ...kept, lease })]
+      ] as const
+      for (const [key, bytes] of entries) {
+        yield* Effect.promise(() => client.set(key, Buffer.from(bytes), "PX", HOUR))
+        assert.isFalse(yield* fill(backend, key, token, "late"), key)
+        assert.deepStrictEqual(yield* backend.leases.renew([key], token, HOUR), [false], key)
+      }
+    })
+  )
+
   it.effect("name who has them, and for how long", () =>
     Effect.gen(function* () {
       const { backend, url } = yield* setup

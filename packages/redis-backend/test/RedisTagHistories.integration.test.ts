@@ -74,7 +74,7 @@ const live = Effect.fnUntraced(function* (backend: Backend, client: Redis, steps
   for (const step of steps) {
     yield* Effect.exit(run(backend, client, step, of, (number) => tokens[number] ?? ""))
     for (const key of NAMES.map(of)) {
-      const { bytes, now, pttl, scores } = yield* redis(() => look(client, key))
+      const { bytes, now, scores } = yield* redis(() => look(client, key))
       const envelope = bytes === null ? undefined : Envelope.decode(bytes)
       if (envelope === undefined) continue
       const isLeased = envelope.lease?.token !== undefined || (envelope.lease?.endsAt ?? 0) > now
@@ -82,9 +82,10 @@ const live = Effect.fnUntraced(function* (backend: Backend, client: Redis, steps
       for (const tag of hasValue ? Envelope.decodeTags(envelope.tags) : []) {
         assert.isAtLeast(scores.get(tag) ?? -Infinity, envelope.goneAfter)
       }
-      // as long as the key is there, whoever has the lease may store what it loads
-      for (const tag of isLeased ? Envelope.decodeTags(envelope.lease?.tags) : []) {
-        assert.isAtLeast(scores.get(tag) ?? -Infinity, now + pttl - SLACK_MILLIS)
+      // as long as the key is kept, whoever has the lease may store what it loads
+      const keptUntil = Math.max(envelope.lease?.endsAt ?? 0, envelope.goneAfter)
+      for (const tag of isLeased && now <= keptUntil ? Envelope.decodeTags(envelope.lease?.tags) : []) {
+        assert.isAtLeast(scores.get(tag) ?? -Infinity, keptUntil)
       }
     }
   }
@@ -94,15 +95,12 @@ const live = Effect.fnUntraced(function* (backend: Backend, client: Redis, steps
   yield* backend.deleteMany(NAMES.map(of))
 })
 
-/** PTTL and TIME may be a moment apart. */
-const SLACK_MILLIS = 1000
-
 /** A key, and where it stands in the indexes of the tags that it carries, at one moment. */
 const look = async (client: Redis, key: string) => {
   const prefix = key.slice(0, key.lastIndexOf(":") + 1)
-  const multi = client.multi().getBuffer(key).pttl(key).time()
+  const multi = client.multi().getBuffer(key).time()
   for (const tag of TAGS) multi.zscore(indexOf(`${prefix}${tag}`), key)
-  const [bytes, pttl, time, ...found] = ((await multi.exec()) ?? []).map(([, reply]) => reply)
+  const [bytes, time, ...found] = ((await multi.exec()) ?? []).map(([, reply]) => reply)
   const [seconds, micros]: ReadonlyArray<unknown> = Array.isArray(time) ? time : []
   const scores = new Map<string, number>()
   TAGS.forEach((tag, index) => {
@@ -110,7 +108,6 @@ const look = async (client: Redis, key: string) => {
   })
   return {
     bytes: Buffer.isBuffer(bytes) ? bytes : null,
-    pttl: Number(pttl),
     now: Number(seconds) * 1000 + Math.floor(Number(micros) / 1000),
     scores
   }

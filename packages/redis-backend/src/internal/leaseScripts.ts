@@ -93,10 +93,16 @@ return answers
   true
 )
 
+/**
+ * The entry on which somebody has the lease. A key may outlive what it was kept for by as long as its script ran: its TTL counts from when it
+ * is set, not from the time that the script read. The indexes of its tags may have forgotten it by then, so that it must not be filled.
+ */
 export const READ_HELD = `
 local function heldOf(key, token)
   local entry, stored = headOf(key)
-  if entry and entry.leaseEnd and entry.token == token then return entry, stored end
+  if entry and entry.leaseEnd and entry.token == token and nowMillis <= math.max(entry.leaseEnd, entry.goneAfter) then
+    return entry, stored
+  end
 end
 `
 

@@ -222,6 +222,7 @@ local function heldOf(key, token)
     if flags == ${lease | leaseOnly} or flags == ${lease | leaseOnly | awaited} then
       local length = string.byte(head, ${Envelope.HEADER_BYTES + Envelope.LEASE_BYTES})
       if length ~= #token or string.sub(head, ${Envelope.HEADER_BYTES + Envelope.LEASE_BYTES + 1}) ~= token then return nil end
+      if nowMillis > struct.unpack('>I6', head, ${Envelope.HEADER_BYTES + 1}) then return nil end
       return { isEmpty = true, isAwaited = flags ~= ${lease | leaseOnly} }, head
     end
   end
