@@ -50,21 +50,14 @@ export interface Options {
  *
  * **Details**
  *
- * The fleet is built once for all tests; each test has caches and keys of its own. What moves the time is tested on a test clock
- * only, and lost messages where they can be ordered.
+ * The fleet is built once for all tests; each test has caches and keys of its own. What moves the time or loses messages is tested
+ * on a test clock only.
  */
 export const suite = <E>(name: string, fleet: Layer.Layer<Subject.Fleet, E>, { clock }: Options): void => {
   withLayer(fleet, { excludeTestServices: clock === "live" })(name, (it) => {
     const test: Subject.Test = (name, body, options) => {
       if (options?.needs !== undefined && clock !== "test") return
-      it.effect(
-        name,
-        Effect.fnUntraced(function* (context) {
-          const subject = yield* Subject.make(clock)
-          if (options?.needs === "lossyBus" && subject.lossy === undefined) return context.skip()
-          yield* body(subject)
-        })
-      )
+      it.effect(name, () => Effect.flatMap(Subject.make(clock), body))
     }
     Finding.register(test)
     Keeping.register(test)

@@ -124,7 +124,7 @@ export const register = (test: Test): void => {
     "who does not hear that a load has ended looks by himself",
     Effect.fnUntraced(function* (subject) {
       const [a, b, c] = subject.processes
-      yield* subject.lossy ?? Effect.void
+      yield* subject.lossy
       const source = Source.gated(Source.numbered("value"))
       const loader = yield* start(a.cache.getOrLoad("a", source.load))
       yield* until(subject, () => source.running() === 1)
@@ -146,7 +146,7 @@ export const register = (test: Test): void => {
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(yield* Fiber.join(late), "loaded anew")
     }),
-    { needs: "lossyBus" }
+    { needs: "testClock" }
   )
 
   test(

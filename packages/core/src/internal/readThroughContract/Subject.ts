@@ -18,7 +18,7 @@ export class Fleet extends Context.Service<
   {
     /** One for each process, over one store; at least three. */
     readonly backends: ReadonlyArray<Backend>
-    /** Loses whatever is announced until the scope closes, and tells nobody. None if the bus cannot be told to. */
+    /** Loses whatever is announced until the scope closes, and tells nobody. Needed on a test clock. */
     readonly lossy?: Effect.Effect<void, never, Scope.Scope> | undefined
   }
 >()("@tiercache/core/testing/Fleet") {}
@@ -40,7 +40,7 @@ export interface Process {
 export interface Subject {
   readonly clock: ClockKind
   readonly processes: readonly [Process, Process, Process]
-  readonly lossy: Effect.Effect<void, never, Scope.Scope> | undefined
+  readonly lossy: Effect.Effect<void, never, Scope.Scope>
   /** The whole key of what the caches of this test know by that name. */
   readonly keyOf: (name: string) => string
   /** Lets everything expire that was stored with `SHORT`. */
@@ -57,8 +57,8 @@ export type Test = (
 
 /** What a test needs; it is left out where there is none. */
 interface Requirements {
-  /** The test moves the time, or changes how messages travel. */
-  readonly needs?: "testClock" | "lossyBus" | undefined
+  /** The test moves the time, or loses messages. */
+  readonly needs?: "testClock" | undefined
 }
 
 /** The TTL of what a test waits for. */
@@ -129,7 +129,7 @@ export const make = Effect.fnUntraced(function* (clock: ClockKind) {
   const subject: Subject = {
     clock,
     processes,
-    lossy,
+    lossy: lossy ?? Effect.sync(() => assert.fail("a fleet on a test clock can lose messages")),
     keyOf: (name) => `${prefix}:${name}`,
     elapse: clock === "live" ? untilWitnessIsGone : TestClock.adjust(SHORT),
     eventually

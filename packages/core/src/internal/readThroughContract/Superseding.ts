@@ -170,7 +170,7 @@ export const register = (test: Test): void => {
     "this process' writes are known to it, whatever becomes of the messages",
     Effect.fnUntraced(function* (subject) {
       const [a] = subject.processes
-      yield* subject.lossy ?? Effect.void
+      yield* subject.lossy
       for (const { write } of [...WRITES, INCREMENT].filter(({ name }) => !name.startsWith("set"))) {
         const old = Source.gated(Source.numbered("outdated"))
         const before = yield* start(a.cache.getOrLoad("a", old.load))
@@ -183,14 +183,14 @@ export const register = (test: Test): void => {
         yield* a.cache.delete("a")
       }
     }),
-    { needs: "lossyBus" }
+    { needs: "testClock" }
   )
 
   test(
     "what others write unheard is found out by the renewal of the lease",
     Effect.fnUntraced(function* (subject) {
       const [a, b] = subject.processes
-      yield* subject.lossy ?? Effect.void
+      yield* subject.lossy
       const old = Source.gated(Source.numbered("outdated"))
       const before = yield* start(a.cache.getOrLoad("a", old.load, { hardTimeout: "1 minute" }))
       yield* until(subject, () => old.running() === 1)
@@ -202,6 +202,6 @@ export const register = (test: Test): void => {
       assert.strictEqual(yield* Fiber.join(before), "outdated 1")
       assert.strictEqual(yield* a.cache.get("a", { fresh: true }), "new")
     }),
-    { needs: "lossyBus" }
+    { needs: "testClock" }
   )
 }
